@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The pure part of distjob: its words, its wire formats and its decisions.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number; nothing is `async`.
+//!
+//! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`],
+//! [`range`], [`outcome`]), what may happen to it ([`ledger`]).
+
+pub mod id;
+pub mod job;
+pub mod keys;
+pub mod ledger;
+pub mod member;
+pub mod outcome;
+pub mod range;
+pub mod znode;
+pub mod zxid;
+
+pub use id::{JobId, MemberName, NameError, QueueName, Token};
+pub use job::{JobData, JobDataError, JobState};
+pub use keys::{JobKeys, KeyScheme, Source};
+pub use ledger::JobEntry;
+pub use member::{Holder, MemberInfo, Roster};
+pub use outcome::{Outcome, Packed};
+pub use range::{Lease, TaskRange};
+pub use znode::{Layout, Role};
+pub use zxid::Zxid;

@@ -1,0 +1,296 @@
+//! What the znode of a job says: `<state>=<count>[;key=value]…`.
+//!
+//! `subm=5000` is complete: 5,000 tasks, queue `default`, pushed to the list whose key is the job's id. The keys that
+//! distjob knows are `queue`, `from` (the token of the submission attempt) and `why` (why a job is `lost`). Keys that
+//! it does not know are kept in place, so that programs of different versions can share a ledger.
+
+use std::fmt;
+
+use crate::{NameError, QueueName, Source, Token};
+
+/// Most tasks a job can have. Every count stays exact in Lua's doubles.
+pub const TASKS_MAX: u64 = 1 << 48;
+
+/// Longest znode data that is looked at, in bytes.
+pub const DATA_BYTES_MAX: usize = 4096;
+
+/// How far a job has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum JobState {
+    /// `subm`: executors may take its tasks.
+    Submitted,
+    /// `prcd`: a watcher should look at it. No more than that.
+    Processed,
+    /// `zpd`: its archive is durable.
+    Zipped,
+    /// `uploaded`: every sink has it; what is left is to clean up.
+    Uploaded,
+    /// `cncl`: an operator, or its own submitter, gave it up.
+    Cancelled,
+    /// `lost`: Redis lost its data. Stays until an operator decides.
+    Lost,
+}
+
+impl JobState {
+    /// All states, in the order of a job's life.
+    pub const ALL: [Self; 6] = [
+        Self::Submitted,
+        Self::Processed,
+        Self::Zipped,
+        Self::Uploaded,
+        Self::Cancelled,
+        Self::Lost,
+    ];
+
+    /// The word in the znode.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Submitted => "subm",
+            Self::Processed => "prcd",
+            Self::Zipped => "zpd",
+            Self::Uploaded => "uploaded",
+            Self::Cancelled => "cncl",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// Whether a watcher has something to do for a job in this state.
+    #[must_use]
+    pub const fn is_for_watchers(self) -> bool {
+        matches!(
+            self,
+            Self::Processed | Self::Zipped | Self::Uploaded | Self::Cancelled
+        )
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why znode data is not a job's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobDataError {
+    /// Longer than [`DATA_BYTES_MAX`].
+    #[error("has {0} bytes, a job's data has at most {DATA_BYTES_MAX}")]
+    TooLong(usize),
+    /// Not UTF-8, or with control characters.
+    #[error("is not printable text")]
+    NotText,
+    /// No `<state>=<count>` in front.
+    #[error("begins with {0:?} instead of <state>=<count>, for example subm=5000")]
+    Head(String),
+    /// A word that is no state.
+    #[error("has the state {0:?}, which is none of subm, prcd, zpd, uploaded, cncl, lost")]
+    State(String),
+    /// Not a number of tasks.
+    #[error("has the count {0:?}, which is no number from 0 to {TASKS_MAX}")]
+    Count(String),
+    /// A part without `=`, or an empty or doubled key.
+    #[error("has the part {0:?}, which is not a new key=value")]
+    Part(String),
+    /// A queue or token that is no name.
+    #[error("has a bad {0}: {1}")]
+    Name(&'static str, #[source] NameError),
+}
+
+/// The data of a job's znode.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct JobData {
+    /// How far it has come.
+    pub state: JobState,
+    /// How many tasks it has.
+    pub count: u64,
+    /// The kind of its work.
+    pub queue: QueueName,
+    /// Where its tasks were pushed.
+    pub source: Source,
+    /// Why it is lost, when it is.
+    pub why: Option<String>,
+    /// Keys that this version does not know, with their values.
+    pub unknown: Vec<(String, String)>,
+}
+
+impl JobData {
+    /// A job as its submitter creates it.
+    #[must_use]
+    pub const fn submitted(count: u64, queue: QueueName, source: Source) -> Self {
+        Self {
+            state: JobState::Submitted,
+            count,
+            queue,
+            source,
+            why: None,
+            unknown: Vec::new(),
+        }
+    }
+
+    /// The same job in another state; a reason from an earlier state is forgotten.
+    #[must_use]
+    pub fn in_state(&self, state: JobState) -> Self {
+        Self {
+            state,
+            why: None,
+            ..self.clone()
+        }
+    }
+
+    /// The same job, lost. What the data format cannot hold is taken out of `why`, and it is cut at 200 characters.
+    #[must_use]
+    pub fn lost(&self, why: &str) -> Self {
+        let why = why
+            .chars()
+            .map(|c| if c == ';' || c.is_control() { ',' } else { c })
+            .take(200)
+            .collect();
+        Self {
+            state: JobState::Lost,
+            why: Some(why),
+            ..self.clone()
+        }
+    }
+
+    /// Reads the data of a job's znode.
+    ///
+    /// # Errors
+    /// Says what is wrong with it: it may well belong to another program.
+    pub fn parse(data: &[u8]) -> Result<Self, JobDataError> {
+        if data.len() > DATA_BYTES_MAX {
+            return Err(JobDataError::TooLong(data.len()));
+        }
+        let text = std::str::from_utf8(data).map_err(|_| JobDataError::NotText)?;
+        if text.chars().any(char::is_control) {
+            return Err(JobDataError::NotText);
+        }
+        let mut parts = text.split(';');
+        let head = parts.next().unwrap_or_default();
+        let (state, count) = head
+            .split_once('=')
+            .ok_or_else(|| JobDataError::Head(excerpt(head)))?;
+        let state = JobState::ALL
+            .into_iter()
+            .find(|known| known.as_str() == state)
+            .ok_or_else(|| JobDataError::State(excerpt(state)))?;
+        let digits = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
+        let count = digits
+            .then(|| count.parse().ok())
+            .flatten()
+            .filter(|count| *count <= TASKS_MAX)
+            .ok_or_else(|| JobDataError::Count(excerpt(count)))?;
+        let mut job = Self::submitted(count, QueueName::default_queue(), Source::Plain).in_state(state);
+        let mut seen = Vec::new();
+        for part in parts {
+            job.take(part, &mut seen)?;
+        }
+        Ok(job)
+    }
+
+    fn take<'a>(&mut self, part: &'a str, seen: &mut Vec<&'a str>) -> Result<(), JobDataError> {
+        let (key, value) = part
+            .split_once('=')
+            .ok_or_else(|| JobDataError::Part(excerpt(part)))?;
+        if key.is_empty() || seen.contains(&key) {
+            return Err(JobDataError::Part(excerpt(part)));
+        }
+        seen.push(key);
+        match key {
+            "queue" => self.queue = QueueName::new(value).map_err(|e| JobDataError::Name("queue", e))?,
+            "from" => {
+                let token = Token::new(value).map_err(|e| JobDataError::Name("from", e))?;
+                self.source = Source::Staged(token);
+            }
+            "why" => self.why = Some(value.to_owned()),
+            _ => self.unknown.push((key.to_owned(), value.to_owned())),
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for JobData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.state, self.count)?;
+        if self.queue != QueueName::default_queue() {
+            write!(f, ";queue={}", self.queue)?;
+        }
+        if let Source::Staged(token) = &self.source {
+            write!(f, ";from={token}")?;
+        }
+        if let Some(why) = &self.why {
+            write!(f, ";why={why}")?;
+        }
+        self.unknown
+            .iter()
+            .try_for_each(|(key, value)| write!(f, ";{key}={value}"))
+    }
+}
+
+fn excerpt(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_bare_count_is_a_complete_job() {
+        let job = JobData::parse(b"subm=5000").unwrap();
+        assert_eq!(
+            job,
+            JobData::submitted(5000, QueueName::default_queue(), Source::Plain)
+        );
+        assert_eq!(job.to_string(), "subm=5000");
+    }
+
+    #[test]
+    fn all_keys_are_read_and_unknown_ones_survive_a_change_of_state() {
+        let text = "subm=7;queue=primes;from=t1;then=later;x=";
+        let job = JobData::parse(text.as_bytes()).unwrap();
+        assert_eq!(job.source, Source::Staged(Token::new("t1").unwrap()));
+        assert_eq!(job.to_string(), text);
+        let lost = job.lost("hole at 3; really\n");
+        assert_eq!(
+            lost.to_string(),
+            "lost=7;queue=primes;from=t1;why=hole at 3, really,;then=later;x="
+        );
+        assert_eq!(JobData::parse(lost.to_string().as_bytes()), Ok(lost.clone()));
+        assert_eq!(lost.in_state(JobState::Submitted), job);
+    }
+
+    #[test]
+    fn data_of_other_programs_is_refused_with_a_reason() {
+        for (data, reason) in [
+            (&b""[..], "begins with"),
+            (b"hello", "begins with"),
+            (b"{\"a\":1}", "begins with"),
+            (b"done=1", "has the state"),
+            (b"subm=", "has the count"),
+            (b"subm=-1", "has the count"),
+            (b"subm=+1", "has the count"),
+            (b"subm=99999999999999999999999", "has the count"),
+            (b"subm=1;", "has the part"),
+            (b"subm=1;queue=a;queue=b", "has the part"),
+            (b"subm=1;queue=a/b", "has a bad queue"),
+            (b"subm=1;from=", "has a bad from"),
+            (b"\xff\xfe", "is not printable"),
+            (&[b'a'; 5000], "has 5000 bytes"),
+        ] {
+            let error = JobData::parse(data).unwrap_err().to_string();
+            assert!(error.starts_with(reason), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_data_makes_the_parser_panic_and_what_it_takes_it_writes_again(text in "(subm|prcd|lost)=[0-9]{1,6}(;[a-z]{1,5}=[ -:<-~]{0,9}){0,3}|.*") {
+            if let Ok(job) = JobData::parse(text.as_bytes()) {
+                prop_assert_eq!(JobData::parse(job.to_string().as_bytes()), Ok(job));
+            }
+        }
+    }
+}

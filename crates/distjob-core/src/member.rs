@@ -1,0 +1,155 @@
+//! Members, and the proof that one is dead.
+//!
+//! A member is a live executor or watcher: one ephemeral znode with a name that is fresh for every ZooKeeper session.
+//! It holds leases under its [`Holder`] name, which carries the znode's creation zxid.
+//!
+//! **A death is known, not guessed.** A list of members proves that a holder is dead when it is at least as new as
+//! the holder's registration and lacks its name: the name was there, no session will ever use it again, and it is
+//! gone. Without the comparison, a reply from a follower that has not yet heard of a fresh member would "prove" the
+//! death of somebody who has just been born.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{MemberName, QueueName, Zxid};
+
+/// What the znode of a member says about it, as JSON. For people and for sharing; no rule of correctness reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberInfo {
+    /// Name of the machine.
+    pub host: String,
+    /// Process id there.
+    pub pid: u32,
+    /// Version of the program.
+    pub version: String,
+    /// The queues that it serves. Empty for a watcher: it serves all.
+    #[serde(default)]
+    pub queues: Vec<QueueName>,
+    /// How many tasks (executor) or jobs (watcher) it works on at once.
+    #[serde(default)]
+    pub slots: u32,
+    /// When it registered, in milliseconds since 1970 by its own clock.
+    #[serde(default)]
+    pub since: u64,
+}
+
+impl MemberInfo {
+    /// Whether it serves `queue`.
+    #[must_use]
+    pub fn serves(&self, queue: &QueueName) -> bool {
+        self.queues.is_empty() || self.queues.contains(queue)
+    }
+}
+
+/// Under which name an executor holds leases: `<creation zxid of its znode>.<name>`. `H` in the scripts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Holder {
+    /// Creation zxid of the ephemeral znode.
+    pub born: Zxid,
+    /// The member's name.
+    pub name: MemberName,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.born, self.name)
+    }
+}
+
+/// The text is not `<zxid>.<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a holder is written <16 hex digits>.<member name>, not as {0:?}")]
+pub struct HolderError(String);
+
+impl FromStr for Holder {
+    type Err = HolderError;
+
+    fn from_str(text: &str) -> Result<Self, HolderError> {
+        let parse = || {
+            let (born, name) = text.split_once('.')?;
+            Some(Self {
+                born: born.parse().ok()?,
+                name: MemberName::new(name).ok()?,
+            })
+        };
+        parse().ok_or_else(|| HolderError(text.chars().take(100).collect()))
+    }
+}
+
+/// The members of one role, as *one* reply to "get children" showed them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roster {
+    /// The directory's `pzxid` in that same reply: the last change of its children that the reply knows of.
+    pub as_of: Zxid,
+    /// Names, with what their znodes say where that could be read.
+    pub members: BTreeMap<MemberName, Option<MemberInfo>>,
+}
+
+impl Roster {
+    /// Whether this list proves that `holder` is dead, see [the module](self).
+    #[must_use]
+    pub fn proves_dead(&self, holder: &Holder) -> bool {
+        self.as_of >= holder.born && !self.members.contains_key(&holder.name)
+    }
+
+    /// The members that serve `queue`, sorted by name. A member whose znode could not be read is taken to serve all.
+    pub fn serving<'a>(&'a self, queue: &'a QueueName) -> impl Iterator<Item = &'a MemberName> {
+        self.members
+            .iter()
+            .filter(|(_, info)| info.as_ref().is_none_or(|info| info.serves(queue)))
+            .map(|(name, _)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(born: u64, name: &str) -> Holder {
+        Holder {
+            born: Zxid::new(born),
+            name: MemberName::new(name).unwrap(),
+        }
+    }
+
+    fn roster(as_of: u64, names: &[&str]) -> Roster {
+        let members = names
+            .iter()
+            .map(|name| (MemberName::new(*name).unwrap(), None))
+            .collect();
+        Roster {
+            as_of: Zxid::new(as_of),
+            members,
+        }
+    }
+
+    #[test]
+    fn a_list_that_is_older_than_a_member_proves_nothing_about_it() {
+        assert!(!roster(9, &["b"]).proves_dead(&holder(10, "a")));
+        assert!(roster(10, &["b"]).proves_dead(&holder(10, "a")));
+        assert!(!roster(11, &["a", "b"]).proves_dead(&holder(10, "a")));
+    }
+
+    #[test]
+    fn a_holder_is_written_and_read() {
+        let holder = holder(0xab, "host-1");
+        assert_eq!(holder.to_string(), "00000000000000ab.host-1");
+        assert_eq!(holder.to_string().parse(), Ok(holder));
+        assert!("ab.host".parse::<Holder>().is_err());
+        assert!("00000000000000ab.ho.st".parse::<Holder>().is_err());
+    }
+
+    #[test]
+    fn a_member_serves_the_queues_that_it_names() {
+        let info: MemberInfo =
+            serde_json::from_str(r#"{"host":"h","pid":1,"version":"0.1.0","queues":["primes"]}"#).unwrap();
+        let primes = QueueName::new("primes").unwrap();
+        assert!(info.serves(&primes) && !info.serves(&QueueName::default_queue()));
+        let mut roster = roster(1, &["a", "b"]);
+        roster.members.insert(MemberName::new("a").unwrap(), Some(info));
+        let serving = |queue: &QueueName| roster.serving(queue).map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(serving(&primes), ["a", "b"]);
+        assert_eq!(serving(&QueueName::default_queue()), ["b"]);
+    }
+}
