@@ -1,0 +1,99 @@
+//! Ctrl-C while servers run: the running command is told, its end is awaited, and then this program tidies up.
+
+use std::{
+    os::unix::process::CommandExt as _,
+    process::Command,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+
+use crate::shell::shown;
+
+/// SIGINT and SIGTERM no longer end this process once this exists; they are passed on to the command that runs.
+pub(crate) struct Interrupts {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// The process group of the command that runs.
+    group: Mutex<Option<Pid>>,
+    caught: AtomicBool,
+}
+
+impl Shared {
+    fn group(&self) -> MutexGuard<'_, Option<Pid>> {
+        self.group.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Interrupts {
+    /// Begins to catch both signals, for the rest of the process's life.
+    pub(crate) fn catch() -> Result<Self> {
+        let shared = Arc::new(Shared {
+            group: Mutex::new(None),
+            caught: AtomicBool::new(false),
+        });
+        let mut signals = Signals::new([SIGINT, SIGTERM]).context("catch SIGINT and SIGTERM")?;
+        let for_thread = Arc::clone(&shared);
+        thread::spawn(move || {
+            for signal in signals.forever() {
+                let group = for_thread.group();
+                for_thread.caught.store(true, Ordering::SeqCst);
+                if let Some(group) = *group {
+                    let signal = if signal == SIGINT {
+                        Signal::INT
+                    } else {
+                        Signal::TERM
+                    };
+                    // It may have ended by itself just now.
+                    kill_process_group(group, signal).ok();
+                }
+            }
+        });
+        Ok(Self { shared })
+    }
+
+    /// Runs a command to its end, in a process group of its own so that a terminal's ctrl-C reaches it once, through
+    /// here. Anything but success is an error.
+    pub(crate) fn run(&self, mut command: Command) -> Result<()> {
+        let mut child = {
+            // Held until the group is known: a signal before this is seen here, one after it by the child.
+            let mut group = self.shared.group();
+            self.check()?;
+            let child = command
+                .process_group(0)
+                .spawn()
+                .with_context(|| format!("start {}", shown(&command)))?;
+            *group = Some(Pid::from_child(&child));
+            child
+        };
+        let status = child.wait();
+        *self.shared.group() = None;
+        self.check()?;
+        if !status
+            .with_context(|| format!("await {}", shown(&command)))?
+            .success()
+        {
+            bail!("repeat with: {}", shown(&command));
+        }
+        Ok(())
+    }
+
+    /// An error once a signal was caught.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.shared.caught.load(Ordering::SeqCst) {
+            bail!("interrupted");
+        }
+        Ok(())
+    }
+}
