@@ -1,0 +1,164 @@
+//! Configuration: one TOML file a program, which is its documentation and its embedded default.
+//!
+//! ```text
+//! --set TABLE.KEY=VALUE          strongest
+//! DISTJOB_<TABLE>__<KEY>
+//! --config FILE, else /etc/distjob/<name>.toml if it is there
+//! embedded default               weakest; every key stands in it
+//! ```
+//!
+//! The embedded default says which keys there are and of which type each is, so no second schema exists: whatever
+//! else a layer holds is an error that names the layer and the nearest key. All problems of all layers are
+//! collected before anything is reported.
+//!
+//! A program describes its configuration by a struct with one field a table, without `Option`s and serde defaults,
+//! and implements [`Settings`]. A value that may be absent has a word for it (`listen = "off"`).
+
+mod args;
+mod check;
+mod document;
+pub mod duration;
+mod error;
+mod layer;
+mod print;
+mod reload;
+mod sections;
+pub mod size;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+pub use args::{CommonArgs, Setting};
+pub use document::assert_documents;
+pub use error::{ConfigError, Problems};
+pub use layer::Origin;
+pub use print::mask_secrets;
+pub use reload::{Change, Reload};
+pub use sections::{AdminConfig, Listen, LogConfig, LogFormat, RedisConfig, ZooKeeperConfig};
+
+use check::Known;
+use layer::Entry;
+
+/// Where a program's file is looked for when `--config` names none.
+pub const CONFIG_DIRECTORY: &str = "/etc/distjob";
+
+/// The whole configuration of one program, as a struct with one field a table.
+pub trait Settings: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The dotted keys that the program takes over at SIGHUP, beside `log.level`. All others need a restart.
+    const RELOADABLE: &'static [&'static str] = &[];
+
+    /// Reports every value that has the right type and still makes no sense.
+    fn check(&self, problems: &mut Problems<'_>);
+
+    /// The `[log]` table.
+    fn log(&self) -> &LogConfig;
+
+    /// The `[admin]` table.
+    fn admin(&self) -> &AdminConfig;
+}
+
+/// A configuration that was read, understood and checked.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The effective configuration.
+    pub settings: T,
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+    sources: Sources,
+    /// Every key with its effective value, normalised, and where that came from.
+    values: BTreeMap<String, (Value, Origin)>,
+}
+
+/// What a configuration is read from; kept so that it can be read again.
+#[derive(Clone, Debug)]
+struct Sources {
+    name: &'static str,
+    embedded: &'static str,
+    args: CommonArgs,
+    environment: Vec<(OsString, OsString)>,
+    directory: PathBuf,
+}
+
+/// Reads the configuration of the program `name` whose embedded default is `embedded`.
+///
+/// # Errors
+/// Everything that is wrong in any layer, at once. Exit status 78 belongs to it.
+pub fn load<T: Settings>(
+    name: &'static str,
+    embedded: &'static str,
+    args: &CommonArgs,
+) -> Result<Loaded<T>, ConfigError> {
+    read(Sources {
+        name,
+        embedded,
+        args: args.clone(),
+        environment: std::env::vars_os().collect(),
+        directory: PathBuf::from(CONFIG_DIRECTORY),
+    })
+}
+
+fn read<T: Settings>(sources: Sources) -> Result<Loaded<T>, ConfigError> {
+    let defaults = check::embedded::<T>(sources.name, sources.embedded)?;
+    let known = Known::of(&defaults);
+    let mut problems = ConfigError::default();
+
+    let mut entries = Vec::new();
+    let file = layer::file_path(&sources.args, sources.name, &sources.directory);
+    if let Some(path) = &file {
+        entries.extend(layer::file(path, &known).unwrap_or_else(|problem| {
+            problems.push(problem);
+            Vec::new()
+        }));
+    }
+    entries.extend(layer::environment(&sources.environment, &known, &mut problems));
+    entries.extend(layer::flags(&sources.args.set, &known));
+    entries.retain(|entry| match check::entry::<T>(entry, &known, &defaults) {
+        Ok(()) => true,
+        Err(problem) => {
+            problems.push(format!("{}: {problem}", entry.origin));
+            false
+        }
+    });
+
+    let loaded = combine(sources, file, defaults, entries, &mut problems)?;
+    problems.into_result(loaded)
+}
+
+/// Lays `entries`, weakest first, over `defaults`, and checks what comes out.
+fn combine<T: Settings>(
+    sources: Sources,
+    file: Option<PathBuf>,
+    mut table: Table,
+    entries: Vec<Entry>,
+    problems: &mut ConfigError,
+) -> Result<Loaded<T>, ConfigError> {
+    let mut origins = BTreeMap::new();
+    for entry in entries {
+        check::insert(&mut table, &entry.key, entry.value);
+        origins.insert(entry.key, entry.origin);
+    }
+    let settings: T = check::understand(table)
+        .map_err(|error| ConfigError::new(format!("the layers do not fit together: {error}")))?;
+    settings.check(&mut Problems::new(&origins, problems));
+    let values = check::leaves(&check::normalised(&settings)?)
+        .into_iter()
+        .map(|(key, value)| {
+            let origin = origins.get(&key).cloned().unwrap_or(Origin::Embedded);
+            (key, (value, origin))
+        })
+        .collect();
+    Ok(Loaded {
+        settings,
+        file,
+        sources,
+        values,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! What is wrong with a configuration, all of it at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::layer::Origin;
+
+/// Everything that is wrong with a configuration; one message a line, each with its place. Exit status 78.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ConfigError {
+    messages: Vec<String>,
+}
+
+impl ConfigError {
+    /// The error with this one message.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            messages: vec![message.into()],
+        }
+    }
+
+    /// The messages, in the order in which the layers are read.
+    #[must_use]
+    pub fn messages(&self) -> &[String] {
+        &self.messages
+    }
+
+    pub(super) fn push(&mut self, message: impl Into<String>) {
+        self.messages.push(message.into());
+    }
+
+    /// `value` when nothing is wrong.
+    pub(super) fn into_result<T>(self, value: T) -> Result<T, Self> {
+        if self.messages.is_empty() {
+            Ok(value)
+        } else {
+            Err(self)
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.messages.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Collects what [`Settings::check`](super::Settings::check) finds and says where each value came from.
+#[derive(Debug)]
+pub struct Problems<'a> {
+    origins: &'a BTreeMap<String, Origin>,
+    found: &'a mut ConfigError,
+}
+
+impl<'a> Problems<'a> {
+    pub(super) fn new(origins: &'a BTreeMap<String, Origin>, found: &'a mut ConfigError) -> Self {
+        Self { origins, found }
+    }
+
+    /// Reports that the value of `key` (dotted) is bad; `message` follows the key, as in "must be at least 1s".
+    pub fn report(&mut self, key: &str, message: impl fmt::Display) {
+        let origin = self.origins.get(key).unwrap_or(&Origin::Embedded);
+        self.found.push(format!("{origin}: `{key}` {message}"));
+    }
+
+    /// Reports `message` about `key` unless `holds`.
+    pub fn require(&mut self, key: &str, holds: bool, message: impl fmt::Display) {
+        if !holds {
+            self.report(key, message);
+        }
+    }
+}
