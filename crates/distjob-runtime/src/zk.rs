@@ -1,0 +1,19 @@
+//! ZooKeeper: sessions, the ledger's writes, the live views of jobs and members.
+//!
+//! Reading order: [`Session`] (one connection to the ensemble and what its errors mean), [`Ledger`] (every read and
+//! write of a job's znode and lock, with unclear replies settled), [`RosterView`] and [`JobsView`] (what others do),
+//! [`Term`] (one session's life as a member: all of the above together).
+
+mod error;
+mod jobs;
+mod ledger;
+mod roster;
+mod session;
+mod term;
+
+pub use error::ZkError;
+pub use jobs::{JobChange, JobsView};
+pub use ledger::{Created, JobRead, Ledger, Lock, Locking, Written};
+pub use roster::RosterView;
+pub use session::{Session, SessionSettings, Settlement};
+pub use term::{Term, TermSettings};

@@ -1,0 +1,131 @@
+//! The live view of the members of one role.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use distjob_core::{MemberInfo, MemberName, Role, Roster, Zxid};
+use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use zookeeper_client::OneshotWatcher;
+
+use super::{Session, ZkError};
+
+/// A list of the members of one role that follows ZooKeeper for as long as its session lives.
+///
+/// Each value stems from one reply to "get children", so that it can prove deaths. The list is read again when a
+/// member comes or goes, after every reconnect, and now and then in case a watch got lost.
+#[derive(Debug)]
+pub struct RosterView {
+    receiver: watch::Receiver<Arc<Roster>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for RosterView {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl RosterView {
+    /// Follows the members of `role`. The first value is an empty list that proves nothing.
+    #[must_use]
+    pub fn follow(session: Session, role: Role, scrub_every: Duration) -> Self {
+        let (sender, receiver) = watch::channel(Arc::new(Roster::default()));
+        let follower = Follower {
+            session,
+            role,
+            scrub_every,
+            infos: BTreeMap::new(),
+        };
+        let task = tokio::spawn(follower.run(sender));
+        Self { receiver, task }
+    }
+
+    /// The newest list.
+    #[must_use]
+    pub fn roster(&self) -> Arc<Roster> {
+        self.receiver.borrow().clone()
+    }
+
+    /// A receiver of all later lists.
+    #[must_use]
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Roster>> {
+        self.receiver.clone()
+    }
+}
+
+struct Follower {
+    session: Session,
+    role: Role,
+    scrub_every: Duration,
+    /// What is known of those who are listed. A member's data never changes.
+    infos: BTreeMap<MemberName, Option<MemberInfo>>,
+}
+
+impl Follower {
+    async fn run(mut self, sender: watch::Sender<Arc<Roster>>) {
+        let mut states = self.session.watch_state();
+        while self.session.connected().await.is_ok() {
+            states.state();
+            let changed = match self.read().await {
+                Ok((roster, changed)) => {
+                    sender.send_replace(Arc::new(roster));
+                    changed
+                }
+                Err(ZkError::SessionOver) => return,
+                Err(error) => {
+                    tracing::warn!(role = %self.role, %error, "the list of members could not be read, trying again");
+                    sleep(Duration::from_millis(500)).await;
+                    continue;
+                }
+            };
+            // A state other than "connected" leads to a wait above and a new list after it: watches that were set
+            // before a reconnect are not relied upon.
+            tokio::select! {
+                _ = changed.changed() => {}
+                _ = states.changed() => {}
+                () = sleep(self.scrub_every) => {}
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<(Roster, OneshotWatcher), ZkError> {
+        let directory = self.session.layout().members(self.role);
+        let listed = self.session.client().get_and_watch_children(&directory);
+        let (names, stat, watcher) = self.session.reply(listed).await?;
+        let mut infos = BTreeMap::new();
+        for child in names {
+            let Ok(name) = MemberName::new(&*child) else {
+                tracing::warn!(role = %self.role, znode = child, "a znode among the members has no member's name");
+                continue;
+            };
+            let info = match self.infos.get(&name) {
+                Some(Some(known)) => Some(known.clone()),
+                _ => self.read_info(&directory, &name).await?,
+            };
+            infos.insert(name, info);
+        }
+        self.infos.clone_from(&infos);
+        Ok((
+            Roster {
+                as_of: Zxid::from(stat.pzxid),
+                members: infos,
+            },
+            watcher,
+        ))
+    }
+
+    async fn read_info(&self, directory: &str, name: &MemberName) -> Result<Option<MemberInfo>, ZkError> {
+        let path = format!("{directory}/{name}");
+        match self.session.reply(self.session.client().get_data(&path)).await {
+            Ok((data, _)) => match serde_json::from_slice(&data) {
+                Ok(info) => Ok(Some(info)),
+                Err(error) => {
+                    tracing::warn!(role = %self.role, member = %name, %error, "a member's znode cannot be read");
+                    Ok(None)
+                }
+            },
+            // It left in between; the watch has fired, and the next list will lack it.
+            Err(ZkError::NoNode) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

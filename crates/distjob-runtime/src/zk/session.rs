@@ -1,0 +1,260 @@
+//! One ZooKeeper session.
+
+use std::time::Duration;
+
+use distjob_core::{Layout, Zxid, znode::DIRECTORIES};
+use tokio::time::{Instant, sleep, timeout};
+use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, SessionState, Stat, StateWatcher};
+
+use super::ZkError;
+
+/// Options of every persistent znode that distjob creates.
+pub(super) fn persistent() -> CreateOptions<'static> {
+    CreateMode::Persistent.with_acls(Acls::anyone_all())
+}
+
+/// Options of every ephemeral znode that distjob creates.
+pub(super) fn ephemeral() -> CreateOptions<'static> {
+    CreateMode::Ephemeral.with_acls(Acls::anyone_all())
+}
+
+/// How to reach an ensemble.
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    /// `host:port,host:port…`, with an optional chroot at the end.
+    pub connect: String,
+    /// Where everything stands.
+    pub layout: Layout,
+    /// What to ask the servers for; they may grant another one.
+    pub session_timeout: Duration,
+    /// How long to wait for one reply before it counts as unclear.
+    pub operation_timeout: Duration,
+}
+
+/// One ZooKeeper session. Cheap to clone; the session is closed when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Session {
+    client: Client,
+    layout: Layout,
+    operation_timeout: Duration,
+}
+
+/// A session that is being closed: nothing can use it any more.
+#[derive(Debug)]
+pub struct Settlement {
+    states: StateWatcher,
+}
+
+impl Settlement {
+    /// Waits until the server has heard of the end, for `patience` at most. Its ephemerals are gone then.
+    ///
+    /// Cancel safe.
+    pub async fn wait(mut self, patience: Duration) {
+        if self.states.peek_state().is_terminated() {
+            return;
+        }
+        let ended = async { while !self.states.changed().await.is_terminated() {} };
+        // The server ends the session by itself after its timeout, should this not get through.
+        let _ = timeout(patience, ended).await;
+    }
+}
+
+impl Session {
+    /// Opens a session: one attempt over all servers.
+    ///
+    /// # Errors
+    /// [`ZkError::Unclear`] when no server answers within the session timeout.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may leave a session without ephemerals behind, which the servers expire.
+    pub async fn open(settings: &SessionSettings) -> Result<Self, ZkError> {
+        let connector = Client::connector().with_session_timeout(settings.session_timeout);
+        let patience = settings.session_timeout.max(settings.operation_timeout);
+        let client = timeout(patience, connector.connect(&settings.connect))
+            .await
+            .map_err(|_| ZkError::Unclear(format!("no session within {patience:?}")))?
+            .map_err(|error| ZkError::Unclear(error.to_string()))?;
+        Ok(Self {
+            client,
+            layout: settings.layout.clone(),
+            operation_timeout: settings.operation_timeout,
+        })
+    }
+
+    /// Opens a session, trying again until it works, and makes sure of the directories. `report` hears of each
+    /// failure.
+    ///
+    /// Cancel safe, as [`Session::open`].
+    pub async fn open_persistently(settings: &SessionSettings, mut report: impl FnMut(&ZkError)) -> Self {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let opened = async {
+                let session = Self::open(settings).await?;
+                session.ensure_directories().await?;
+                Ok(session)
+            };
+            match opened.await {
+                Ok(session) => return session,
+                Err(error) => report(&error),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    /// Where everything stands.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The session's id, as `ephemeralOwner` shows it.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        self.client.session_id().0
+    }
+
+    /// The granted session timeout.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.client.session_timeout()
+    }
+
+    /// How long one reply may take.
+    #[must_use]
+    pub fn operation_timeout(&self) -> Duration {
+        self.operation_timeout
+    }
+
+    /// Whether the session has a connection right now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.state() == SessionState::SyncConnected
+    }
+
+    /// Whether the session is over for good.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.client.state().is_terminated()
+    }
+
+    /// Waits until the session has a connection.
+    ///
+    /// # Errors
+    /// [`ZkError::SessionOver`] when it will never have one again.
+    ///
+    /// Cancel safe.
+    pub async fn connected(&self) -> Result<(), ZkError> {
+        let mut states = self.client.state_watcher();
+        loop {
+            match self.client.state() {
+                SessionState::SyncConnected => return Ok(()),
+                state if state.is_terminated() => return Err(ZkError::SessionOver),
+                _ => states.changed().await,
+            };
+        }
+    }
+
+    /// The connection's states from now on.
+    pub(super) fn watch_state(&self) -> StateWatcher {
+        self.client.state_watcher()
+    }
+
+    /// Waits until the session is over. Cancel safe.
+    pub async fn over(&self) {
+        let mut states = self.client.state_watcher();
+        while !self.is_over() {
+            states.changed().await;
+        }
+    }
+
+    /// Lets go of this clone. When it was the last one the session ends.
+    #[must_use]
+    pub fn close(self) -> Settlement {
+        Settlement {
+            states: self.client.state_watcher(),
+        }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Waits for the reply to a request that has been sent, for as long as one may take.
+    pub(super) async fn reply<T, E: Into<ZkError>>(
+        &self,
+        request: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, ZkError> {
+        match timeout(self.operation_timeout, request).await {
+            Ok(reply) => reply.map_err(Into::into),
+            Err(_) if self.is_over() => Err(ZkError::SessionOver),
+            Err(_) => Err(ZkError::Unclear(format!(
+                "no reply within {:?}",
+                self.operation_timeout
+            ))),
+        }
+    }
+
+    /// Repeats a request that does no harm when executed twice until its answer is clear.
+    ///
+    /// # Errors
+    /// Any definite error, and [`ZkError::SessionOver`].
+    pub(super) async fn until_clear<T, F>(&self, mut request: impl FnMut() -> F) -> Result<T, ZkError>
+    where
+        F: Future<Output = Result<T, ZkError>>,
+    {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            self.connected().await?;
+            match request().await {
+                Err(ZkError::Unclear(why)) => tracing::debug!(why, "repeating an unclear zookeeper request"),
+                clear => return clear,
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    /// Makes sure of the root and the directories below it.
+    ///
+    /// # Errors
+    /// When the directories cannot be created, for lack of rights say, or the answer is unclear.
+    pub async fn ensure_directories(&self) -> Result<(), ZkError> {
+        let options = persistent();
+        for name in DIRECTORIES {
+            let path = self.layout.directory(name);
+            if self.reply(self.client.check_stat(&path)).await?.is_none() {
+                self.reply(self.client.mkdir(&path, &options)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ledger's identity: the creation zxid of the directory of jobs, and whether no job was ever created in it.
+    ///
+    /// # Errors
+    /// [`ZkError::NoNode`] when there is no ledger.
+    pub async fn ledger_identity(&self) -> Result<(Zxid, bool), ZkError> {
+        let path = self.layout.jobs();
+        let stat = self
+            .reply(self.client.check_stat(&path))
+            .await?
+            .ok_or(ZkError::NoNode)?;
+        Ok((Zxid::from(stat.czxid), stat.cversion == 0))
+    }
+
+    /// Asks the leader for all that happened, and then reads the znode's stat.
+    pub(super) async fn fresh_stat(&self, path: &str) -> Result<Option<Stat>, ZkError> {
+        let deadline = Instant::now() + self.operation_timeout;
+        // Both requests are sent at once; the server answers them in this order.
+        let (sync, stat) = (self.client.sync(path), self.client.check_stat(path));
+        self.reply(sync).await?;
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1));
+        timeout(left, stat)
+            .await
+            .map_err(|_| ZkError::Unclear("no reply to a read".to_owned()))?
+            .map_err(ZkError::from)
+    }
+}
