@@ -3,8 +3,11 @@
 //! Nothing here does I/O, reads a clock or draws a random number; nothing is `async`.
 //!
 //! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`],
-//! [`range`], [`outcome`]), what may happen to it ([`ledger`]).
+//! [`range`], [`outcome`]), what may happen to it ([`ledger`],
+//! [`belonging`]), who looks at what first ([`share`], [`board`]) and at how much of it ([`width`]).
 
+pub mod belonging;
+pub mod board;
 pub mod id;
 pub mod job;
 pub mod keys;
@@ -12,6 +15,8 @@ pub mod ledger;
 pub mod member;
 pub mod outcome;
 pub mod range;
+pub mod share;
+pub mod width;
 pub mod znode;
 pub mod zxid;
 
@@ -22,5 +27,6 @@ pub use ledger::JobEntry;
 pub use member::{Holder, MemberInfo, Roster};
 pub use outcome::{Outcome, Packed};
 pub use range::{Lease, TaskRange};
+pub use share::Sharing;
 pub use znode::{Layout, Role};
 pub use zxid::Zxid;
