@@ -3,7 +3,7 @@
 //! All of them are `[A-Za-z0-9_-]{1,64}`: safe as a znode, as a part of a Redis key, as a file name and on a command
 //! line, without any quoting. They are parsed once, at the edge; a value of one of these types is valid.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
@@ -47,7 +47,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(Box<str>);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// Parses a name.
@@ -57,7 +57,7 @@ macro_rules! name {
             pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
                 let text = text.into();
                 validate($what, &text)?;
-                Ok(Self(text.into_boxed_str()))
+                Ok(Self(text.into()))
             }
 
             /// The name as text.
@@ -108,7 +108,7 @@ macro_rules! name {
 
         impl From<$type> for String {
             fn from(name: $type) -> String {
-                name.0.into_string()
+                name.0.as_ref().to_owned()
             }
         }
     };
@@ -151,7 +151,7 @@ impl JobId {
                 let _ = write!(hex, "{byte:02x}");
                 hex
             });
-        Self(hex.into_boxed_str())
+        Self(hex.into())
     }
 }
 
