@@ -110,7 +110,7 @@ pub struct JobKeys {
 }
 
 /// Where a job's tasks were pushed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// A list whose key is the job's id.
     Plain,

@@ -4,7 +4,8 @@
 //!
 //! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`],
 //! [`range`], [`outcome`]), what may happen to it ([`ledger`],
-//! [`belonging`]), who looks at what first ([`share`], [`board`]) and at how much of it ([`width`]).
+//! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
+//! ([`share`], [`board`]) and at how much of it ([`width`]).
 
 pub mod belonging;
 pub mod board;
@@ -16,6 +17,7 @@ pub mod member;
 pub mod outcome;
 pub mod range;
 pub mod share;
+pub mod store;
 pub mod width;
 pub mod znode;
 pub mod zxid;

@@ -1,0 +1,61 @@
+//! The job store: what its scripts are asked, what they answer, and what they do.
+//!
+//! **A job is the line `[0, n)` cut into pieces.** At every moment each piece is exactly one of four:
+//!
+//! ```text
+//!  0                                                   cursor                n
+//!  ├── committed ──┼── leased by a ──┼─ freed ─┼─ committed ─┼── unreached ──┤
+//! ```
+//!
+//! Every script keeps that partition, does bounded work, and may be delivered twice or late. They are Lua, run by the
+//! store; this module is their other half, free of I/O:
+//!
+//! | script | asks | answers |
+//! |---|---|---|
+//! | `push` | append these tasks to my list, of which this many are there | [`Push`] |
+//! | `open` | make the list the job's tasks | [`Open`] |
+//! | `claim` | lease me tasks; with `want` 0: what do I hold that I do not know of? | [`Claim`] |
+//! | `commit` | these are the outcomes of the front of my lease | [`Commit`] |
+//! | `free` | give back all that this holder leased | number of ranges |
+//! | `read` | the next tasks with their outcomes | [`Read`] |
+//! | `status` | what a watcher decides by | [`Status`] |
+//! | `drop` | forget the job, but for a tombstone | [`DropReply`] |
+//! | `inspect` | everything, for people | [`Inspection`] |
+//!
+//! Every script but `push` names the life `J` of the id that it speaks of. The store's `meta` names the life that it
+//! knows: an older one is as good as absent, a newer one makes the caller's view stale.
+//!
+//! [`model::Model`] does the same in plain Rust. A state machine test drives it and the scripts side by side.
+//!
+//! # A store that lost keys
+//!
+//! Losing some of a job's keys must make the job `lost`, never short. `claim` answers [`Claim::Broken`] when the
+//! tasks are not `n`, when a piece cannot be read, and when nothing is left to give although committed and leased
+//! pieces do not add up to `n`. An executor then asks a watcher to look. `status` tells the watcher whether the pieces
+//! add up ([`Status::Open::whole`]), `read` tells it of lost outcomes ([`Read::Hole`]).
+//!
+//! # Which lease is it?
+//!
+//! A lease shrinks from the front as its tasks are committed, so its `lo` moves; its `hi` stays and names it. The
+//! executor tells `claim` the `hi` of every lease that it knows of, and one that it does not know of comes back first:
+//! a lost reply leaks nothing. It follows that one holder has at most one `claim` under way for a job at a time,
+//! or the second is answered with what the first was just granted.
+
+pub mod model;
+
+mod inspection;
+mod parse;
+mod reply;
+mod request;
+mod wire;
+
+pub use inspection::{Inspection, Meta, MetaState};
+pub use reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status};
+pub use request::{ClaimRequest, CommitRequest, PushRequest, ReadRequest};
+pub use wire::ReplyError;
+
+/// Most tasks that one claim grants, whatever it wants: the work of one call stays bounded.
+pub const GRANT_TASKS_MAX: u64 = 65_536;
+
+/// Most freed ranges that an [`Inspection`] lists.
+pub const FREED_LISTED_MAX: usize = 1000;

@@ -1,0 +1,175 @@
+//! How pieces move between the cursor, the holders, the freed list and the results.
+
+use super::{Meta, Model, Standing};
+use crate::{
+    Holder, Lease, TaskRange, Zxid,
+    store::{Claim, ClaimRequest, Commit, CommitRequest, GRANT_TASKS_MAX, Grant},
+};
+
+impl Model {
+    /// `claim`: leases tasks, see [`ClaimRequest`].
+    pub fn claim(&mut self, request: &ClaimRequest<'_>) -> Claim {
+        let meta = match self.opened(request.life) {
+            Ok(meta) => meta.clone(),
+            Err(Standing::Stale) => return Claim::Stale,
+            Err(Standing::Gone) => return Claim::Gone,
+            Err(_) => return Claim::Absent,
+        };
+        if self.tasks.len() as u64 != meta.count {
+            return Claim::Broken;
+        }
+        let mut mine = self.leases.get(request.holder).into_iter().flatten();
+        if let Some(unknown) = mine.find(|lease| !request.held.contains(&lease.range.hi())) {
+            return Claim::Lease(self.grant(*unknown, &meta));
+        }
+        if meta.committed == meta.count {
+            return Claim::Complete;
+        }
+        if request.want == 0 {
+            return Claim::Audited;
+        }
+        match self.take(request, &meta) {
+            Some(lease) => Claim::Lease(self.grant(lease, self.meta.as_ref().unwrap_or(&meta))),
+            None => self.nothing_left(&meta),
+        }
+    }
+
+    /// Takes a freed range or the next one at the cursor, and books it for the holder.
+    fn take(&mut self, request: &ClaimRequest<'_>, meta: &Meta) -> Option<Lease> {
+        let freed = self.freed.pop_front();
+        let source = freed.or_else(|| {
+            Some(Lease {
+                range: TaskRange::new(meta.cursor, meta.count)?,
+                attempts: 0,
+            })
+        })?;
+        let isolated = request.isolate > 0 && source.attempts >= request.isolate;
+        let want = if isolated {
+            1
+        } else {
+            request.want.min(GRANT_TASKS_MAX)
+        };
+        let upto = self.fitting(source.range, want, request.bytes_max);
+        let lease = Lease {
+            range: TaskRange::new(source.range.lo(), upto)?,
+            ..source
+        };
+        if freed.is_none() {
+            self.meta.as_mut()?.cursor = upto;
+        } else if let Some(rest) = source.range.after(upto) {
+            self.freed.push_front(Lease {
+                range: rest,
+                ..source
+            });
+        }
+        self.leases.entry(request.holder.clone()).or_default().push(lease);
+        Some(lease)
+    }
+
+    /// Where a grant of `range` ends: after `want` tasks or before the payloads exceed `bytes_max`, but after one.
+    fn fitting(&self, range: TaskRange, want: u64, bytes_max: u64) -> u64 {
+        let end = range.hi().min(range.lo().saturating_add(want));
+        let mut bytes = 0;
+        (range.lo()..end)
+            .find(|index| {
+                bytes += self.tasks[*index as usize].len() as u64;
+                bytes > bytes_max && *index > range.lo()
+            })
+            .unwrap_or(end)
+    }
+
+    fn grant(&self, lease: Lease, meta: &Meta) -> Grant {
+        let (lo, hi) = (lease.range.lo() as usize, lease.range.hi() as usize);
+        Grant {
+            lease,
+            committed: meta.committed,
+            cursor: meta.cursor,
+            count: meta.count,
+            tasks: self.tasks[lo..hi].to_vec(),
+        }
+    }
+
+    fn nothing_left(&self, meta: &Meta) -> Claim {
+        let leased: u64 = self
+            .leases
+            .values()
+            .flatten()
+            .map(|lease| lease.range.len())
+            .sum();
+        if meta.committed + leased != meta.count {
+            return Claim::Broken;
+        }
+        Claim::None {
+            committed: meta.committed,
+            count: meta.count,
+            holders: self.leases.keys().cloned().collect(),
+        }
+    }
+
+    /// `commit`: records outcomes while the holder's lease begins at their first.
+    pub fn commit(&mut self, request: &CommitRequest<'_>) -> Commit {
+        let (committed, count) = match self.opened(request.life) {
+            Ok(meta) => (meta.committed, meta.count),
+            Err(standing) => {
+                return Commit {
+                    accepted: false,
+                    standing,
+                    committed: 0,
+                    count: 0,
+                    leases: Vec::new(),
+                };
+            }
+        };
+        let mut leases = self.leases.get(request.holder).cloned().unwrap_or_default();
+        let upto = request.upto();
+        let hit = leases.iter().position(|lease| {
+            lease.range.lo() == request.lo && request.lo < upto && upto <= lease.range.hi()
+        });
+        if let Some(hit) = hit {
+            match leases[hit].range.after(upto) {
+                Some(rest) => leases[hit].range = rest,
+                None => drop(leases.remove(hit)),
+            }
+            self.book(request.holder, leases.clone());
+            self.record(request);
+        }
+        Commit {
+            accepted: hit.is_some(),
+            standing: Standing::Open,
+            committed: self.meta.as_ref().map_or(committed, |meta| meta.committed),
+            count,
+            leases,
+        }
+    }
+
+    fn record(&mut self, request: &CommitRequest<'_>) {
+        let packed = request.outcomes.bytes().to_vec();
+        self.results.insert(request.lo, (request.upto(), packed));
+        if let Some(meta) = &mut self.meta {
+            meta.committed += request.outcomes.count();
+            meta.failed += request.outcomes.failed();
+        }
+    }
+
+    fn book(&mut self, holder: &Holder, leases: Vec<Lease>) {
+        if leases.is_empty() {
+            self.leases.remove(holder);
+        } else {
+            self.leases.insert(holder.clone(), leases);
+        }
+    }
+
+    /// `free`: gives back all ranges of a holder, with `deaths` (0 or 1) more on each. How many ranges that were.
+    pub fn free(&mut self, life: Zxid, holder: &Holder, deaths: u32) -> u64 {
+        if self.opened(life).is_err() {
+            return 0;
+        }
+        let leases = self.leases.remove(holder).unwrap_or_default();
+        let count = leases.len() as u64;
+        self.freed.extend(leases.into_iter().map(|lease| Lease {
+            attempts: lease.attempts.saturating_add(deaths),
+            ..lease
+        }));
+        count
+    }
+}

@@ -1,0 +1,209 @@
+//! Reading replies: flat lists of strings, a word first. The list is taken by value: payloads are moved, not copied.
+
+use std::str::FromStr;
+
+use super::{
+    reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status},
+    wire::{Parts, ReplyError, bad},
+};
+use crate::{Lease, TaskRange};
+
+impl Push {
+    /// Reads the reply.
+    ///
+    /// # Errors
+    /// When it is none of this script's.
+    pub fn parse(reply: Vec<Vec<u8>>) -> Result<Self, ReplyError> {
+        let mut parts = Parts::new(reply);
+        let push = match parts.text("word")?.as_str() {
+            "ok" => Self::Ok(parts.parse("length")?),
+            "gap" => Self::Gap(parts.parse("length")?),
+            "opened" => Self::Opened,
+            word => return Err(ReplyError::Word(word.to_owned())),
+        };
+        parts.end(push)
+    }
+}
+
+impl Open {
+    /// Reads the reply.
+    ///
+    /// # Errors
+    /// When it is none of this script's.
+    pub fn parse(reply: Vec<Vec<u8>>) -> Result<Self, ReplyError> {
+        let mut parts = Parts::new(reply);
+        let open = match parts.text("word")?.as_str() {
+            "open" => Self::Open,
+            "gone" => Self::Gone,
+            "stale" => Self::Stale,
+            "missing" => Self::Missing(parts.parse("length")?),
+            word => return Err(ReplyError::Word(word.to_owned())),
+        };
+        parts.end(open)
+    }
+}
+
+impl Claim {
+    /// Reads the reply.
+    ///
+    /// # Errors
+    /// When it is none of this script's.
+    pub fn parse(reply: Vec<Vec<u8>>) -> Result<Self, ReplyError> {
+        let mut parts = Parts::new(reply);
+        let claim = match parts.text("word")?.as_str() {
+            "absent" => Self::Absent,
+            "gone" => Self::Gone,
+            "stale" => Self::Stale,
+            "broken" => Self::Broken,
+            "complete" => Self::Complete,
+            "audited" => Self::Audited,
+            "none" => {
+                return Ok(Self::None {
+                    committed: parts.parse("committed")?,
+                    count: parts.parse("count")?,
+                    holders: parts.holders()?,
+                });
+            }
+            "lease" => return Grant::parse(parts).map(Self::Lease),
+            word => return Err(ReplyError::Word(word.to_owned())),
+        };
+        parts.end(claim)
+    }
+}
+
+impl Grant {
+    fn parse(mut parts: Parts) -> Result<Self, ReplyError> {
+        let lease: Lease = parts.parse("lease")?;
+        Ok(Self {
+            lease,
+            committed: parts.parse("committed")?,
+            cursor: parts.parse("cursor")?,
+            count: parts.parse("count")?,
+            tasks: parts.payloads(lease.range.len())?,
+        })
+    }
+}
+
+impl Commit {
+    /// Reads the reply.
+    ///
+    /// # Errors
+    /// When it is none of this script's.
+    pub fn parse(reply: Vec<Vec<u8>>) -> Result<Self, ReplyError> {
+        let mut parts = Parts::new(reply);
+        let accepted = match parts.text("word")?.as_str() {
+            "ok" => true,
+            "refused" => false,
+            word => return Err(ReplyError::Word(word.to_owned())),
+        };
+        let commit = Self {
+            accepted,
+            committed: parts.parse("committed")?,
+            count: parts.parse("count")?,
+            leases: parts.leases()?,
+            standing: parts.parse("standing")?,
+        };
+        parts.end(commit)
+    }
+}
+
+impl FromStr for Standing {
+    type Err = &'static str;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "absent" => Ok(Self::Absent),
+            "stale" => Ok(Self::Stale),
+            "gone" => Ok(Self::Gone),
+            "open" => Ok(Self::Open),
+            _ => Err("is none of absent, stale, gone, open"),
+        }
+    }
+}
+
+impl Read {
+    /// Reads the reply to a read from index `from`.
+    ///
+    /// # Errors
+    /// When it is none of this script's, and when its chunks do not follow one another from `from` on: what this
+    /// returns has each index exactly once.
+    pub fn parse(reply: Vec<Vec<u8>>, from: u64) -> Result<Self, ReplyError> {
+        let mut parts = Parts::new(reply);
+        let read = match parts.text("word")?.as_str() {
+            "gone" => Self::Gone,
+            "short" => Self::Short,
+            "hole" => Self::Hole(parts.parse("index")?),
+            "slice" => return Slice::parse(parts, from).map(Self::Slice),
+            word => return Err(ReplyError::Word(word.to_owned())),
+        };
+        parts.end(read)
+    }
+}
+
+impl Slice {
+    fn parse(mut parts: Parts, from: u64) -> Result<Self, ReplyError> {
+        let count: u32 = parts.parse("number of chunks")?;
+        let mut chunks = Vec::new();
+        let mut next = from;
+        for _ in 0..count {
+            let lo: u64 = parts.parse("lo")?;
+            let upto: u64 = parts.parse("upto")?;
+            let range = TaskRange::new(lo, upto)
+                .filter(|range| range.lo() == next)
+                .ok_or_else(|| {
+                    bad(
+                        "chunk",
+                        &format!("{lo}..{upto}"),
+                        &format!("one from {next} on was due"),
+                    )
+                })?;
+            next = upto;
+            let packed = parts.bytes("packed outcomes")?;
+            chunks.push(Chunk { range, packed });
+        }
+        if chunks.is_empty() {
+            return Err(ReplyError::Missing("chunks"));
+        }
+        let tasks = parts.payloads(next - from)?;
+        Ok(Self { chunks, tasks })
+    }
+}
+
+impl Status {
+    /// Reads the reply.
+    ///
+    /// # Errors
+    /// When it is none of this script's.
+    pub fn parse(reply: Vec<Vec<u8>>) -> Result<Self, ReplyError> {
+        let mut parts = Parts::new(reply);
+        let status = match parts.text("word")?.as_str() {
+            "open" => Self::Open {
+                committed: parts.parse("committed")?,
+                failed: parts.parse("failed")?,
+                cursor: parts.parse("cursor")?,
+                whole: parts.parse::<u8>("whole")? == 1,
+            },
+            "gone" => Self::Gone,
+            "stale" => Self::Stale,
+            "none" => Self::None(parts.parse("length")?),
+            word => return Err(ReplyError::Word(word.to_owned())),
+        };
+        parts.end(status)
+    }
+}
+
+impl DropReply {
+    /// Reads the reply.
+    ///
+    /// # Errors
+    /// When it is none of this script's.
+    pub fn parse(reply: Vec<Vec<u8>>) -> Result<Self, ReplyError> {
+        let mut parts = Parts::new(reply);
+        let dropped = match parts.text("word")?.as_str() {
+            "dropped" => Self::Dropped,
+            "stale" => Self::Stale,
+            word => return Err(ReplyError::Word(word.to_owned())),
+        };
+        parts.end(dropped)
+    }
+}
