@@ -28,6 +28,7 @@ pub mod size;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,7 +67,7 @@ pub trait Settings: Serialize + DeserializeOwned + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Loaded<T> {
     /// The effective configuration.
-    pub settings: T,
+    pub settings: Arc<T>,
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
     sources: Sources,
@@ -153,7 +154,7 @@ fn combine<T: Settings>(
         })
         .collect();
     Ok(Loaded {
-        settings,
+        settings: Arc::new(settings),
         file,
         sources,
         values,

@@ -1,1 +1,16 @@
-//! Placeholder.
+//! What the distjob programs share that does I/O.
+//!
+//! The decisions are in `distjob-core`; here are the hands: ZooKeeper ([`zk`]), Redis (`store`), and what makes a
+//! process a good daemon ([`config`] and the modules beside it).
+
+pub mod admin;
+pub mod config;
+pub mod exit;
+pub mod health;
+pub mod metrics;
+pub mod program;
+pub mod shutdown;
+mod supervise;
+pub mod systemd;
+pub mod telemetry;
+pub mod zk;

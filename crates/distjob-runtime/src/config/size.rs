@@ -17,7 +17,7 @@ const UNITS: [(u64, &str); 4] = [
 pub fn serialize<S: Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     let exact = UNITS
         .iter()
-        .find(|(unit, _)| *bytes >= *unit && *bytes % unit == 0);
+        .find(|(unit, _)| *bytes >= *unit && bytes.is_multiple_of(*unit));
     match exact {
         Some((unit, name)) => serializer.collect_str(&format_args!("{}{name}", bytes / unit)),
         None => serializer.collect_str(&format_args!("{bytes}B")),
