@@ -18,6 +18,8 @@ pub mod outcome;
 pub mod range;
 pub mod share;
 pub mod store;
+pub mod submission;
+pub mod watcher;
 pub mod width;
 pub mod znode;
 pub mod zxid;
