@@ -50,6 +50,7 @@ mod request;
 mod wire;
 
 pub use inspection::{Inspection, Meta, MetaState};
+pub use parse::parse_freed;
 pub use reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status};
 pub use request::{ClaimRequest, CommitRequest, PushRequest, ReadRequest};
 pub use wire::ReplyError;

@@ -1,6 +1,6 @@
 //! What the distjob programs share that does I/O.
 //!
-//! The decisions are in `distjob-core`; here are the hands: ZooKeeper ([`zk`]), Redis (`store`), and what makes a
+//! The decisions are in `distjob-core`; here are the hands: ZooKeeper ([`zk`]), Redis ([`store`]), and what makes a
 //! process a good daemon ([`config`] and the modules beside it).
 
 pub mod admin;
@@ -10,6 +10,7 @@ pub mod health;
 pub mod metrics;
 pub mod program;
 pub mod shutdown;
+pub mod store;
 mod supervise;
 pub mod systemd;
 pub mod telemetry;

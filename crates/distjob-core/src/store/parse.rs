@@ -121,6 +121,21 @@ impl FromStr for Standing {
     }
 }
 
+/// Reads the reply of `free`: how many ranges were given back.
+///
+/// # Errors
+/// When it is none of this script's.
+pub fn parse_freed(reply: Vec<Vec<u8>>) -> Result<u64, ReplyError> {
+    let mut parts = Parts::new(reply);
+    match parts.text("word")?.as_str() {
+        "ok" => {
+            let count = parts.parse("number of ranges")?;
+            parts.end(count)
+        }
+        word => Err(ReplyError::Word(word.to_owned())),
+    }
+}
+
 impl Read {
     /// Reads the reply to a read from index `from`.
     ///

@@ -1,0 +1,233 @@
+//! A few multiplexed connections that are made, used and given up together.
+//!
+//! They are made when somebody needs them. A set of them is a *generation*; its number tells users that replies may
+//! have been lost in between. After a failure the next attempt waits longer each time, up to [`DELAY_MAX`]; until then
+//! every call fails at once with the error of the last attempt.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use futures::future::try_join_all;
+use redis::{
+    AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisError,
+    aio::MultiplexedConnection,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+use tokio::{sync::watch, time::Instant};
+
+use super::{StoreSettings, error::spoils_connection, retry::backoff};
+
+/// Longest wait between two attempts to connect.
+pub(super) const DELAY_MAX: Duration = Duration::from_secs(2);
+
+/// So many replies in a row that are late give up the connection.
+const TIMEOUTS_MAX: u32 = 2;
+
+/// How the store can be reached, as the last call saw it.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionState {
+    /// How often connections were made. When it grows, replies may have been lost before.
+    pub generation: u64,
+    /// Whether they are thought to be usable.
+    pub connected: bool,
+    /// Why the last ones were given up or could not be made. Forgotten when connecting succeeds.
+    pub last_error: Option<RedisError>,
+}
+
+/// Connections that were made together.
+pub(super) struct Generation {
+    number: u64,
+    connections: Vec<MultiplexedConnection>,
+    /// Late replies in a row.
+    timeouts: AtomicU32,
+    /// Whether a command succeeded.
+    proven: AtomicBool,
+}
+
+impl Generation {
+    /// The connection for a job, or whatever else, with this hash.
+    pub(super) fn connection(&self, hash: u64) -> MultiplexedConnection {
+        self.connections[(hash % self.connections.len() as u64) as usize].clone()
+    }
+}
+
+pub(super) struct Connections {
+    client: Client,
+    config: AsyncConnectionConfig,
+    count: usize,
+    link: Mutex<Link>,
+    /// Held while connecting: one attempt serves all who wait.
+    attempt: tokio::sync::Mutex<()>,
+    state: watch::Sender<ConnectionState>,
+}
+
+#[derive(Default)]
+struct Link {
+    current: Option<Arc<Generation>>,
+    made: u64,
+    /// Generations in a row that could not be made or never served.
+    failures: u32,
+    /// When to try again, and the error until then.
+    refused_until: Option<(Instant, RedisError)>,
+}
+
+impl Connections {
+    pub(super) fn new(settings: &StoreSettings) -> Result<Self, RedisError> {
+        let keepalive = TcpKeepalive::new()
+            .with_time(Duration::from_secs(15))
+            .with_interval(Duration::from_secs(5))
+            .with_retries(3);
+        let tcp = TcpSettings::default()
+            .set_nodelay(true)
+            .set_keepalive(keepalive)
+            .set_user_timeout(settings.response_timeout);
+        let info = settings
+            .url
+            .as_str()
+            .into_connection_info()?
+            .set_tcp_settings(tcp);
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(Some(settings.response_timeout))
+            .set_connection_timeout(Some(settings.connection_timeout));
+        Ok(Self {
+            client: Client::open(info)?,
+            config,
+            count: settings.connections.max(1),
+            link: Mutex::default(),
+            attempt: tokio::sync::Mutex::default(),
+            state: watch::Sender::default(),
+        })
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<ConnectionState> {
+        self.state.subscribe()
+    }
+
+    /// The current generation; makes one when there is none and it is time to.
+    pub(super) async fn current(&self) -> Result<Arc<Generation>, RedisError> {
+        if let Some(found) = self.ready() {
+            return found;
+        }
+        let _attempt = self.attempt.lock().await;
+        // Who waited for the lock takes what the attempt before it brought.
+        if let Some(found) = self.ready() {
+            return found;
+        }
+        match self.connect().await {
+            Ok(connections) => Ok(self.connected(connections)),
+            Err(error) => {
+                self.link().fail(&error);
+                self.publish(false, Some(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    fn ready(&self) -> Option<Result<Arc<Generation>, RedisError>> {
+        let link = self.link();
+        if let Some(generation) = &link.current {
+            return Some(Ok(Arc::clone(generation)));
+        }
+        let (until, error) = link.refused_until.as_ref()?;
+        (*until > Instant::now()).then(|| Err(error.clone()))
+    }
+
+    async fn connect(&self) -> Result<Vec<MultiplexedConnection>, RedisError> {
+        let one = || async {
+            let mut connection = self
+                .client
+                .get_multiplexed_async_connection_with_config(&self.config)
+                .await?;
+            // A server that is still loading takes connections, and says so to the first command.
+            redis::cmd("PING").query_async::<()>(&mut connection).await?;
+            Ok(connection)
+        };
+        try_join_all((0..self.count).map(|_| one())).await
+    }
+
+    fn connected(&self, connections: Vec<MultiplexedConnection>) -> Arc<Generation> {
+        let generation = {
+            let mut link = self.link();
+            link.made += 1;
+            link.refused_until = None;
+            let generation = Arc::new(Generation {
+                number: link.made,
+                connections,
+                timeouts: AtomicU32::new(0),
+                proven: AtomicBool::new(false),
+            });
+            link.current = Some(Arc::clone(&generation));
+            generation
+        };
+        tracing::info!(generation = generation.number, "connected to the job store");
+        self.publish(true, None);
+        generation
+    }
+
+    /// Notes that a command on `generation` succeeded, or was answered with an error of its own.
+    pub(super) fn served(&self, generation: &Generation) {
+        if generation.timeouts.load(Relaxed) > 0 {
+            generation.timeouts.store(0, Relaxed);
+        }
+        if !generation.proven.swap(true, Relaxed) {
+            self.link().failures = 0;
+        }
+    }
+
+    /// Notes that a command on `generation` failed; gives the generation up when it is of no use any more.
+    pub(super) fn failed(&self, generation: &Generation, error: &RedisError) {
+        let late = error.is_timeout() && generation.timeouts.fetch_add(1, Relaxed) + 1 >= TIMEOUTS_MAX;
+        if late || spoils_connection(error) {
+            self.give_up(generation, error);
+        } else if !error.is_timeout() {
+            self.served(generation);
+        }
+    }
+
+    fn give_up(&self, generation: &Generation, error: &RedisError) {
+        {
+            let mut link = self.link();
+            // Others may have given it up already, and somebody may have connected since.
+            if link
+                .current
+                .take_if(|current| current.number == generation.number)
+                .is_none()
+            {
+                return;
+            }
+            link.fail(error);
+        }
+        tracing::warn!(generation = generation.number, %error, "lost the connection to the job store");
+        self.publish(false, Some(error.clone()));
+    }
+
+    fn publish(&self, connected: bool, last_error: Option<RedisError>) {
+        let generation = self.link().made;
+        self.state.send_replace(ConnectionState {
+            generation,
+            connected,
+            last_error,
+        });
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Link {
+    /// The first attempt after good times comes at once, each further one later.
+    fn fail(&mut self, error: &RedisError) {
+        let delay = match self.failures {
+            0 => Duration::ZERO,
+            failures => backoff(failures - 1, DELAY_MAX),
+        };
+        self.failures = self.failures.saturating_add(1);
+        self.refused_until = Some((Instant::now() + delay, error.clone()));
+    }
+}

@@ -1,0 +1,110 @@
+-- claim: leases tasks to a holder. A lease that the holder does not know of comes back before anything else.
+--
+-- KEYS  1 meta  2 tasks  3 leases  4 freed
+-- ARGV  1 J  2 H  3 want (0: audit)  4 most bytes of payload  5 isolate  6… hi of each lease that H knows of
+-- Returns  {'absent'} {'gone'} {'stale'}  the job is not open in this life
+--          {'broken'}    the store lost a part of the job
+--          {'complete'}  every task is committed
+--          {'audited'}   want is 0, and H knows of all its leases
+--          {'lease', 'lo:hi:attempts', committed, cursor, n, payload…}
+--          {'none', committed, n, holder…}  all that is not committed is leased
+
+local life, holder = arg_life(1), arg_holder(2)
+local want = math.min(arg_number(3, 'number of tasks'), GRANT_TASKS_MAX)
+local bytes_max = arg_number(4, 'number of bytes')
+local isolate = arg_number(5, 'number of attempts')
+local held = {}
+for i = 6, #ARGV do
+  held[arg_number(i, 'end of a lease')] = true
+end
+
+local state, meta = standing(KEYS[1], life)
+if state ~= 'open' then
+  return { state }
+end
+local n = meta.n
+if redis.call('LLEN', KEYS[2]) ~= n or meta.cursor < 0 or meta.committed < 0 then
+  return { 'broken' }
+end
+local mine = redis.call('HGET', KEYS[3], holder)
+local freed = redis.call('LINDEX', KEYS[4], 0)
+
+-- The payloads from lo up to hi, as many as bytes_max allows, but one at least. They are fetched in growing steps: how
+-- large they are is known only when they are there.
+local function payloads(lo, hi, most)
+  local list, bytes, step = {}, 0, 1
+  while lo < hi do
+    local batch = redis.call('LRANGE', KEYS[2], lo, math.min(lo + step, hi) - 1)
+    for i = 1, #batch do
+      bytes = bytes + #batch[i]
+      if bytes > most and #list > 0 then
+        return list
+      end
+      list[#list + 1] = batch[i]
+    end
+    lo = lo + step
+    step = math.min(step * 4, 1024)
+  end
+  return list
+end
+
+local function grant(lo, hi, attempts, list)
+  local reply = { 'lease', show_range(lo, hi, attempts), show(meta.committed), show(meta.cursor), show(n) }
+  append(reply, list)
+  return reply
+end
+
+for _, lease in ipairs(ranges(mine)) do
+  if not held[lease.hi] then
+    -- Whole, however large: it was bounded when it was granted.
+    return grant(lease.lo, lease.hi, lease.attempts, payloads(lease.lo, lease.hi, math.huge))
+  end
+end
+
+if meta.committed == n then
+  return { 'complete' }
+elseif want == 0 then
+  return { 'audited' }
+end
+
+local from
+if freed then
+  from = ranges(freed)[1]
+  if not from or from.lo >= from.hi or from.hi > n then
+    return { 'broken' }
+  end
+  if isolate > 0 and from.attempts >= isolate then
+    want = 1
+  end
+elseif meta.cursor < n then
+  from = { lo = meta.cursor, hi = n, attempts = 0 }
+end
+
+if from then
+  local list = payloads(from.lo, math.min(from.lo + want, from.hi), bytes_max)
+  local upto = from.lo + #list
+  if freed then
+    redis.call('LPOP', KEYS[4])
+    if upto < from.hi then
+      redis.call('LPUSH', KEYS[4], show_range(upto, from.hi, from.attempts))
+    end
+  else
+    meta.cursor = upto
+    redis.call('HSET', KEYS[1], 'cursor', show(upto))
+  end
+  local lease = show_range(from.lo, upto, from.attempts)
+  redis.call('HSET', KEYS[3], holder, mine and (mine .. ',' .. lease) or lease)
+  return grant(from.lo, upto, from.attempts, list)
+end
+
+local all = redis.call('HGETALL', KEYS[3])
+local reply, leased = { 'none', show(meta.committed), show(n) }, 0
+for i = 1, #all, 2 do
+  local _, total = ranges(all[i + 1])
+  leased = leased + total
+  reply[#reply + 1] = all[i]
+end
+if meta.committed + leased ~= n then
+  return { 'broken' }
+end
+return reply

@@ -1,0 +1,112 @@
+-- Stands in front of every script. Nothing here writes.
+--
+-- The scripts keep to these rules:
+--   * everything is checked, the types of all keys that will be written included, before the first write: an error
+--     after a write would leave half of it;
+--   * only KEYS are touched, and payloads and outcomes are never looked into;
+--   * a script may run twice, or late: it says what stands, and does nothing a second time;
+--   * replies are flat lists of strings, a word first. Numbers are formatted here, never by Lua's own rules;
+--   * a zxid is 16 hex digits compared as text, because a number of Lua has 53 bits.
+
+-- TASKS_MAX, GRANT_TASKS_MAX and FREED_LISTED_MAX stand before this text; scripts.rs takes them from distjob-core.
+local TTL_S_MAX = 315360000 -- ten years
+local UNPACK_MAX = 4000 -- Lua's stack holds 8000
+
+local function fail(what)
+  error({ err = 'ERR distjob: ' .. what })
+end
+
+local function show(number)
+  return string.format('%.0f', number)
+end
+
+-- A whole number up to TASKS_MAX, or nil.
+local function whole(text)
+  if type(text) == 'string' and #text <= 15 and string.find(text, '^%d+$') then
+    local number = tonumber(text)
+    if number <= TASKS_MAX then
+      return number
+    end
+  end
+  return nil
+end
+
+local function arg_number(index, what, least, most)
+  local number = whole(ARGV[index])
+  if not number or number < (least or 0) or number > (most or TASKS_MAX) then
+    fail('argument ' .. index .. ' is no ' .. what)
+  end
+  return number
+end
+
+local function arg_life(index)
+  local text = ARGV[index]
+  if not text or #text ~= 16 or string.find(text, '[^0-9a-f]') then
+    fail('argument ' .. index .. ' is no life of a job')
+  end
+  return text
+end
+
+local function arg_holder(index)
+  local text = ARGV[index]
+  if not text or #text < 18 or #text > 81 or not string.find(text, '^[0-9a-f]+%.[%w_-]+$') then
+    fail('argument ' .. index .. ' is no holder')
+  end
+  return text
+end
+
+local function arg_source(index)
+  local text = ARGV[index]
+  if not text or #text > 64 or string.find(text, '[^%w_-]') then
+    fail('argument ' .. index .. ' is no source')
+  end
+  return text
+end
+
+-- 'absent', 'stale', 'gone', or 'open' with n, cursor, committed and failed. A number that cannot be read is -1: it
+-- equals no length, so such a job is broken.
+local function standing(meta, life)
+  local fields = redis.call('HMGET', meta, 'J', 'state', 'n', 'cursor', 'committed', 'failed')
+  if not fields[1] or fields[1] < life then
+    return 'absent'
+  elseif fields[1] > life then
+    return 'stale'
+  elseif fields[2] ~= 'open' then
+    return 'gone'
+  end
+  return 'open', {
+    n = whole(fields[3]) or -1,
+    cursor = whole(fields[4]) or -1,
+    committed = whole(fields[5]) or -1,
+    failed = whole(fields[6]) or -1,
+  }
+end
+
+-- The ranges in `lo:hi:attempts,…` (false or nil: none), and how many tasks they hold.
+local function ranges(text)
+  local list, total = {}, 0
+  for lo, hi, attempts in string.gmatch(text or '', '(%d+):(%d+):(%d+)') do
+    local range = { lo = tonumber(lo), hi = tonumber(hi), attempts = tonumber(attempts) }
+    list[#list + 1] = range
+    total = total + range.hi - range.lo
+  end
+  return list, total
+end
+
+local function show_range(lo, hi, attempts)
+  return show(lo) .. ':' .. show(hi) .. ':' .. show(attempts)
+end
+
+-- How long the list is; 0 for anything that is no list, which is never touched.
+local function list_length(key)
+  if redis.call('TYPE', key).ok ~= 'list' then
+    return 0
+  end
+  return redis.call('LLEN', key)
+end
+
+local function append(list, more)
+  for i = 1, #more do
+    list[#list + 1] = more[i]
+  end
+end

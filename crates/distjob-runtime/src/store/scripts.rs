@@ -1,0 +1,79 @@
+//! The Lua, ready to be sent.
+
+use std::sync::LazyLock;
+
+use distjob_core::{
+    job::TASKS_MAX,
+    store::{FREED_LISTED_MAX, GRANT_TASKS_MAX},
+};
+use redis::Cmd;
+
+pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(Scripts::new);
+
+/// One of them all, under the name of its file.
+pub(super) struct Scripts {
+    pub(super) push: Script,
+    pub(super) open: Script,
+    pub(super) claim: Script,
+    pub(super) commit: Script,
+    pub(super) free: Script,
+    pub(super) read: Script,
+    pub(super) status: Script,
+    pub(super) drop: Script,
+    pub(super) inspect: Script,
+}
+
+pub(super) struct Script(redis::Script);
+
+/// What stands before a script: see the header of the module `store` for why these flags and no others.
+const GROWS: &str = "#!lua";
+const GOES_ON_WITHOUT_MEMORY: &str = "#!lua flags=allow-oom";
+
+impl Scripts {
+    fn new() -> Self {
+        let careful = |body| Script::new(GROWS, body);
+        let vital = |body| Script::new(GOES_ON_WITHOUT_MEMORY, body);
+        Self {
+            push: careful(include_str!("lua/push.lua")),
+            open: vital(include_str!("lua/open.lua")),
+            claim: vital(include_str!("lua/claim.lua")),
+            commit: vital(include_str!("lua/commit.lua")),
+            free: vital(include_str!("lua/free.lua")),
+            read: vital(include_str!("lua/read.lua")),
+            status: vital(include_str!("lua/status.lua")),
+            drop: vital(include_str!("lua/drop.lua")),
+            inspect: vital(include_str!("lua/inspect.lua")),
+        }
+    }
+}
+
+impl Script {
+    fn new(flags: &str, body: &str) -> Self {
+        let prelude = include_str!("lua/prelude.lua");
+        let limits = format!(
+            "local TASKS_MAX, GRANT_TASKS_MAX, FREED_LISTED_MAX = {TASKS_MAX}, {GRANT_TASKS_MAX}, {FREED_LISTED_MAX}"
+        );
+        Self(redis::Script::new(&format!(
+            "{flags}\n{limits}\n{prelude}\n{body}"
+        )))
+    }
+
+    /// The command that runs it on `keys`, with room for the arguments that the caller appends.
+    pub(super) fn on<const N: usize>(&self, keys: [&str; N], args: usize, bytes: usize) -> Cmd {
+        let keys_bytes: usize = keys.iter().map(|key| key.len()).sum();
+        let mut cmd = Cmd::with_capacity(3 + N + args, 56 + keys_bytes + bytes);
+        cmd.arg("EVALSHA").arg(self.0.get_hash()).arg(N);
+        for key in keys {
+            cmd.arg(key);
+        }
+        cmd
+    }
+
+    /// Gives the script to a server that does not know it.
+    pub(super) async fn load(
+        &self,
+        connection: &mut redis::aio::MultiplexedConnection,
+    ) -> redis::RedisResult<()> {
+        self.0.load_async(connection).await.map(drop)
+    }
+}
