@@ -2,7 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/metrics` | [`Metrics`](crate::metrics::Metrics) as text |
+//! | `/metrics` | [`Metrics`] as text |
 //! | `/healthz` | 200 while the main loop turns, else 503 |
 //! | `/readyz` | 200 when every condition is met, else 503 and what is missing, one condition a line |
 //!

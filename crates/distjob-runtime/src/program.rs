@@ -7,6 +7,8 @@
 //! The program's part is one future, which gets a [`Context`] and returns when it has left in good order.
 
 use std::fmt::Display;
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use crate::exit::Status;
 use crate::health::{Heartbeat, Readiness};
 use crate::metrics::Metrics;
 use crate::shutdown::{self, Reloads, Stop};
-use crate::supervise::Supervisor;
+use crate::supervise::{Supervisor, feed_watchdog};
 use crate::systemd::{self, Notifier};
 use crate::telemetry;
 
@@ -93,8 +95,10 @@ impl Program {
         }
     }
 
-    /// Runs a tool until `run` returns with its status. It gets its configuration and a request to stop, which a
-    /// first SIGINT or SIGTERM makes. An error goes to stderr.
+    /// Runs a tool until `run` returns with its status. An error goes to stderr.
+    ///
+    /// It gets its configuration and the request to stop that a first SIGINT or SIGTERM makes, and must look at it:
+    /// what has nothing to tidy up goes into [`Stop::unless_requested`].
     #[must_use]
     pub fn tool<T, F, R>(self, args: &CommonArgs, run: F) -> ExitCode
     where
@@ -132,12 +136,13 @@ impl Program {
             }
             Status::Config
         })?;
-        if args.print_config {
-            print!("{}", loaded.to_toml());
-        } else if args.check_config {
-            println!("configuration is valid");
-        }
         if args.print_config || args.check_config {
+            let text = match args.print_config {
+                true => loaded.to_toml(),
+                false => "configuration is valid\n".to_owned(),
+            };
+            // Whoever closed stdout does not want to read it.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             return Err(Status::Success);
         }
         let telemetry = telemetry::init(loaded.settings.log()).map_err(|error| {
@@ -189,15 +194,15 @@ impl Program {
             shutdown::signals(stop.clone(), Some(reloads.clone())).context("install signal handlers")?,
         );
         if let Listen::On(address) = loaded.settings.admin().listen {
-            let admin = Admin::bind(address)
-                .await
-                .with_context(|| format!("bind the admin listener to {address} (see [admin] listen)"))?;
-            info!("admin listener on {}", admin.address()?);
-            tasks.spawn(admin.serve(AdminState {
+            let state = AdminState {
                 metrics,
                 heartbeat: heartbeat.clone(),
                 readiness: readiness.clone(),
-            }));
+            };
+            tasks.spawn(bind_admin(address).await?.serve(state));
+        }
+        if let Some(limit) = watchdog {
+            tasks.spawn(feed_watchdog(limit, heartbeat, notifier.clone()));
         }
         let supervisor = Supervisor {
             loaded,
@@ -206,9 +211,7 @@ impl Program {
             stop,
             reloads,
             readiness: readiness.clone(),
-            heartbeat,
             notifier,
-            watchdog,
         };
         tasks.spawn(supervisor.run());
         let outcome = run(context).await;
@@ -219,6 +222,14 @@ impl Program {
     fn complain(self, message: impl Display) {
         eprintln!("{}: {message}", self.name);
     }
+}
+
+async fn bind_admin(address: SocketAddr) -> anyhow::Result<Admin> {
+    let admin = Admin::bind(address)
+        .await
+        .with_context(|| format!("bind the admin listener to {address} (see [admin] listen)"))?;
+    info!("admin listener on {}", admin.address()?);
+    Ok(admin)
 }
 
 /// What the common start makes.

@@ -1,10 +1,10 @@
-//! What goes on beside a daemon's main loop: reloads, the watchdog, the beginning of the end.
+//! What goes on beside a daemon's main loop: reloads, the beginning of the end, the watchdog.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
 use crate::config::{Loaded, Settings};
@@ -20,20 +20,12 @@ pub(crate) struct Supervisor<T> {
     pub(crate) stop: Stop,
     pub(crate) reloads: Reloads,
     pub(crate) readiness: Readiness,
-    pub(crate) heartbeat: Heartbeat,
     pub(crate) notifier: Notifier,
-    /// After so long a silence the service manager ends the process, if it watches.
-    pub(crate) watchdog: Option<Duration>,
 }
 
 impl<T: Settings> Supervisor<T> {
     /// Runs for ever.
     pub(crate) async fn run(mut self) {
-        let mut pings = self.watchdog.map(|limit| {
-            let mut pings = tokio::time::interval(limit / 3);
-            pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            pings
-        });
         let mut draining = false;
         loop {
             tokio::select! {
@@ -43,21 +35,13 @@ impl<T: Settings> Supervisor<T> {
                     self.readiness.stopping();
                 }
                 () = self.reloads.requested() => self.reload(),
-                () = tick(&mut pings) => {
-                    // A main loop that hangs must not be kept alive by a task that does not.
-                    if self.heartbeat.is_alive() {
-                        self.notifier.watchdog();
-                    } else {
-                        error!(silence_s = self.heartbeat.silence().as_secs(), "the main loop hangs");
-                    }
-                }
             }
         }
     }
 
     fn reload(&mut self) {
-        // Before the start is complete there is nothing that a reload could interrupt.
-        let announce = self.readiness.was_announced();
+        // Before the start is complete, and after the end has begun, the service manager has nothing to wait for.
+        let announce = self.readiness.was_announced() && !self.stop.is_requested();
         if announce {
             self.notifier.reloading();
         }
@@ -97,12 +81,46 @@ impl<T: Settings> Supervisor<T> {
     }
 }
 
-/// Waits for the next tick; for ever when there are none. Cancel safe.
-async fn tick(interval: &mut Option<Interval>) {
-    match interval {
-        Some(interval) => {
-            interval.tick().await;
+/// Tells the service manager, which holds the process for dead after a silence of `limit`, that it is alive, for as
+/// long as its main loop turns. Runs for ever.
+pub(crate) async fn feed_watchdog(limit: Duration, heartbeat: Heartbeat, notifier: Notifier) {
+    let mut ticks = tokio::time::interval(limit / 3);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        // A main loop that hangs must not be kept alive by a task that does not.
+        if heartbeat.is_alive() {
+            notifier.watchdog();
+        } else {
+            error!(silence_s = heartbeat.silence().as_secs(), "the main loop hangs");
         }
-        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_watchdog_is_fed_only_while_the_main_loop_turns() {
+        let limit = Duration::from_secs(30);
+        let heartbeat = Heartbeat::new(Some(limit));
+        let notifier = Notifier::new();
+        let feeder = tokio::spawn(feed_watchdog(limit, heartbeat.clone(), notifier.clone()));
+        for _ in 0..10 {
+            heartbeat.beat();
+            tokio::time::sleep(limit / 2).await;
+        }
+        let fed = notifier.told().len();
+        assert!(
+            (14..=16).contains(&fed),
+            "every ten seconds for 150, not {fed} times"
+        );
+
+        tokio::time::sleep(limit).await;
+        notifier.told();
+        tokio::time::sleep(limit * 10).await;
+        assert_eq!(notifier.told(), [""; 0], "nothing beats, so nothing is said");
+        feeder.abort();
     }
 }

@@ -1,9 +1,13 @@
 //! Holds an embedded default to its second duty: to be the documentation.
 
-use super::{CommonArgs, Settings, Sources, check, read};
+use super::reload::reloadable;
+use super::{CommonArgs, Settings, Sources, read};
+
+/// What a comment says about a key that a running program takes over.
+const MARK: &str = "[reload]";
 
 /// For the tests of a program: panics unless `text` is a good configuration by itself, holds exactly the keys of
-/// `T`, and has a comment above each table and each key.
+/// `T`, and has a comment above each table and each key, which holds `[reload]` exactly for the reloadable ones.
 ///
 /// # Panics
 /// When it is not, with the reasons.
@@ -18,27 +22,25 @@ pub fn assert_documents<T: Settings>(name: &'static str, text: &'static str) {
     if let Err(error) = read::<T>(sources) {
         panic!("{error}");
     }
-    let table = text.parse().expect("it was parsed before");
-    for key in check::leaves(&table).keys() {
-        let name = key.rsplit('.').next().unwrap_or(key);
-        assert!(
-            is_commented(text, &format!("{name} =")),
-            "`{key}` has no comment above it"
-        );
+    let mut comment = String::new();
+    let mut table = "";
+    for line in text.lines() {
+        if line.starts_with('#') {
+            comment.push_str(line);
+            continue;
+        }
+        if let Some(name) = line.strip_prefix('[') {
+            table = name.trim_end_matches(']');
+            assert!(!comment.is_empty(), "[{table}] has no comment above it");
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            let key = format!("{table}.{name}");
+            assert!(!comment.is_empty(), "`{key}` has no comment above it");
+            assert_eq!(
+                comment.contains(MARK),
+                reloadable::<T>(&key),
+                "`{key}`: {MARK} is wrong"
+            );
+        }
+        comment.clear();
     }
-    for table in table.keys() {
-        assert!(
-            is_commented(text, &format!("[{table}]")),
-            "[{table}] has no comment above it"
-        );
-    }
-}
-
-/// Whether every line that begins with `start` follows a comment.
-fn is_commented(text: &str, start: &str) -> bool {
-    let lines: Vec<_> = text.lines().collect();
-    lines
-        .windows(2)
-        .filter(|pair| pair[1].starts_with(start))
-        .all(|pair| pair[0].starts_with('#'))
 }

@@ -99,7 +99,7 @@ impl<T: Settings> Loaded<T> {
 }
 
 /// Whether the key, or a table that it is in, is one that the program takes over while it runs.
-fn reloadable<T: Settings>(key: &str) -> bool {
+pub(super) fn reloadable<T: Settings>(key: &str) -> bool {
     let covers = |named: &str| {
         key.strip_prefix(named)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
