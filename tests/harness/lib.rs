@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The harness: real servers, real processes, and faults at the moment a test chooses.
+//!
+//! Reading order:
+//! - [`World`] is what a test starts with: a ZooKeeper and a Redis, a root znode and a key prefix of its own in them, ways
+//!   to start the project's programs there and to look at what came of it.
+//! - [`servers`] starts, stops, kills and pauses the servers, and expires sessions.
+//! - [`Proxy`] stands between a program and a server: it cuts, refuses, holds, delays, and loses one chosen reply.
+//! - [`Process`] is one of the project's programs: its log, signals, exit status and memory.
+//! - [`eventually`] waits for what has no event.
+//!
+//! Functions return errors and start nothing in the background that outlives their value, so that other tools than tests
+//! can use them. Tests unwrap at once: a panic, unlike an error returned from a test, lets a dropped [`Process`] print its
+//! log.
+//!
+//! Every child process dies with the process that started it, however that ends ([`child`]).
+
+pub mod child;
+mod eventually;
+mod log;
+mod oracle;
+mod ports;
+mod process;
+mod proxy;
+pub mod servers;
+mod world;
+
+pub use self::child::Child;
+pub use self::eventually::{eventually, within};
+pub use self::log::{Log, Mark};
+pub use self::oracle::is_prime;
+pub use self::ports::{Port, unique};
+pub use self::process::{Process, Program};
+pub use self::proxy::{Direction, Effect, Fault, Proxy, Trigger, Wire};
+pub use self::servers::{AppendOnly, Ensemble, Redis, Server, ZooKeeper};
+pub use self::world::{Delivered, KEEP, Key, Member, SHARED_REDIS, SHARED_ZOOKEEPER, World};

@@ -1,0 +1,75 @@
+//! One direction of one connection, up to the point where its bytes may be looked at.
+
+use std::collections::VecDeque;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Direction, Weather};
+
+/// Chunks read ahead while earlier ones are delayed.
+const CHUNKS_MAX: usize = 256;
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Reads chunks and yields them when the weather lets them through.
+#[derive(Debug)]
+pub(super) struct Line<R> {
+    reader: R,
+    direction: Direction,
+    weather: watch::Receiver<Weather>,
+    /// With the time each was read.
+    delayed: VecDeque<(Instant, Vec<u8>)>,
+    ended: bool,
+}
+
+impl<R: AsyncRead + Unpin> Line<R> {
+    pub(super) fn new(reader: R, direction: Direction, weather: watch::Receiver<Weather>) -> Line<R> {
+        Line {
+            reader,
+            direction,
+            weather,
+            delayed: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// The next bytes; none when the sender has closed its side and all that it sent was yielded. A broken connection
+    /// counts as closed.
+    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
+        let chunk = self.next_due().await;
+        // Held until the weather changes; the end of the stream is held like its bytes.
+        let _ = self
+            .weather
+            .wait_for(|weather| !weather.holds(self.direction))
+            .await;
+        chunk
+    }
+
+    async fn next_due(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let delay = self.weather.borrow().delay;
+            let due = self.delayed.front().map(|(read, _)| *read + delay);
+            let mut chunk = vec![0; CHUNK_BYTES];
+            tokio::select! {
+                biased;
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    return self.delayed.pop_front().map(|(_, chunk)| chunk);
+                }
+                read = self.reader.read(&mut chunk), if !self.ended && self.delayed.len() < CHUNKS_MAX => {
+                    let length = read.unwrap_or(0);
+                    self.ended = length == 0;
+                    chunk.truncate(length);
+                    if !self.ended {
+                        self.delayed.push_back((Instant::now(), chunk));
+                    }
+                }
+                // A shorter delay lets through earlier what waits already.
+                Ok(()) = self.weather.changed() => {}
+            }
+            if self.ended && self.delayed.is_empty() {
+                return None;
+            }
+        }
+    }
+}
