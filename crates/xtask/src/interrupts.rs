@@ -2,11 +2,8 @@
 
 use std::{
     os::unix::process::CommandExt as _,
-    process::Command,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    process::{Command, ExitStatus},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -16,6 +13,7 @@ use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
+use tokio::sync::watch;
 
 use crate::shell::shown;
 
@@ -27,7 +25,7 @@ pub(crate) struct Interrupts {
 struct Shared {
     /// The process group of the command that runs.
     group: Mutex<Option<Pid>>,
-    caught: AtomicBool,
+    caught: watch::Sender<bool>,
 }
 
 impl Shared {
@@ -41,14 +39,14 @@ impl Interrupts {
     pub(crate) fn catch() -> Result<Self> {
         let shared = Arc::new(Shared {
             group: Mutex::new(None),
-            caught: AtomicBool::new(false),
+            caught: watch::Sender::new(false),
         });
         let mut signals = Signals::new([SIGINT, SIGTERM]).context("catch SIGINT and SIGTERM")?;
         let for_thread = Arc::clone(&shared);
         thread::spawn(move || {
             for signal in signals.forever() {
                 let group = for_thread.group();
-                for_thread.caught.store(true, Ordering::SeqCst);
+                for_thread.caught.send_replace(true);
                 if let Some(group) = *group {
                     let signal = if signal == SIGINT {
                         Signal::INT
@@ -63,9 +61,17 @@ impl Interrupts {
         Ok(Self { shared })
     }
 
-    /// Runs a command to its end, in a process group of its own so that a terminal's ctrl-C reaches it once, through
-    /// here. Anything but success is an error.
+    /// Runs a command to its end; anything but success is an error that tells how to repeat it.
     pub(crate) fn run(&self, mut command: Command) -> Result<()> {
+        if !self.status(&mut command)?.success() {
+            bail!("repeat with: {}", shown(&command));
+        }
+        Ok(())
+    }
+
+    /// Runs a command to its end, in a process group of its own so that a terminal's ctrl-C reaches it once, through
+    /// here. An error after a signal, whatever the command made of it.
+    pub(crate) fn status(&self, command: &mut Command) -> Result<ExitStatus> {
         let mut child = {
             // Held until the group is known: a signal before this is seen here, one after it by the child.
             let mut group = self.shared.group();
@@ -73,25 +79,30 @@ impl Interrupts {
             let child = command
                 .process_group(0)
                 .spawn()
-                .with_context(|| format!("start {}", shown(&command)))?;
+                .with_context(|| format!("start {}", shown(command)))?;
             *group = Some(Pid::from_child(&child));
             child
         };
         let status = child.wait();
         *self.shared.group() = None;
         self.check()?;
-        if !status
-            .with_context(|| format!("await {}", shown(&command)))?
-            .success()
-        {
-            bail!("repeat with: {}", shown(&command));
-        }
-        Ok(())
+        status.with_context(|| format!("await {}", shown(command)))
+    }
+
+    /// Returns once a signal was caught. Cancellation safe.
+    pub(crate) async fn caught(&self) {
+        // The sender lives as long as this does, so the wait ends only with a signal.
+        self.shared
+            .caught
+            .subscribe()
+            .wait_for(|caught| *caught)
+            .await
+            .ok();
     }
 
     /// An error once a signal was caught.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.shared.caught.load(Ordering::SeqCst) {
+        if *self.shared.caught.borrow() {
             bail!("interrupted");
         }
         Ok(())

@@ -1,11 +1,13 @@
-//! The workspace's own tasks: `cargo xtask verify | fix | test`.
+//! The workspace's own tasks: `cargo xtask verify | fix | test | demo`.
 //!
 //! Reading order: [`shell`] runs a command, [`steps`] runs many and tells at the end which failed, [`tools`] and
 //! [`packages`] fetch what is missing; the rest is one module a task.
 
+mod demo;
 mod fix;
 mod interrupts;
 mod packages;
+mod servers;
 mod shell;
 mod steps;
 mod test;
@@ -38,6 +40,11 @@ enum Task {
         #[arg(last = true, value_name = "RUNNER ARGUMENT")]
         runner_args: Vec<OsString>,
     },
+    /// Show the whole at work: private servers, watchers, executors, four batches, deaths in the middle
+    ///
+    /// Takes less than a minute after the build. Installs ZooKeeper and Redis from Debian's packages where they are
+    /// missing. Leaves nothing behind, also after ctrl-C.
+    Demo,
 }
 
 fn main() -> ExitCode {
@@ -45,6 +52,7 @@ fn main() -> ExitCode {
         Task::Verify => verify::verify(),
         Task::Fix => fix::fix(),
         Task::Test { runner_args } => test::test(&runner_args),
+        Task::Demo => demo::demo(),
     };
     match result {
         Ok(verdict) => verdict.into(),

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
     interrupts::Interrupts,
     packages::{self, PYTHON_KAZOO, PYTHON_REDIS, REDIS, ZOOKEEPER},
+    servers::SharedServers,
     shell::{answers, cargo},
     steps::{Outcome, Steps, Verdict},
     verify,
@@ -32,24 +33,35 @@ pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
             Ok(Outcome::Passed)
         });
     if built {
-        suites(&mut steps, &interrupts, runner_args);
+        let mut servers = None;
+        steps.step("servers shared by all suites", || {
+            servers = Some(SharedServers::start()?);
+            Ok(Outcome::Passed)
+        });
+        if let Some(servers) = &servers {
+            suites(&mut steps, &interrupts, servers, runner_args);
+        }
     }
     Ok(steps.finish())
 }
 
-fn suites(steps: &mut Steps, interrupts: &Interrupts, runner_args: &[OsString]) {
+fn suites(steps: &mut Steps, interrupts: &Interrupts, servers: &SharedServers, runner_args: &[OsString]) {
     let nextest = answers(cargo(["nextest", "--version"]));
     let (name, mut runner) = if nextest {
-        ("suites", cargo(["nextest", "run", "--workspace"]))
+        ("suites", cargo(["nextest", "run"]))
     } else {
         (
             "suites and examples in the documentation",
-            cargo(["test", "--workspace", "--no-fail-fast"]),
+            cargo(["test", "--no-fail-fast"]),
         )
     };
     runner.args(runner_args);
+    servers.announce_to(&mut runner);
     steps.step(name, || {
-        interrupts.run(runner)?;
+        if !interrupts.status(&mut runner)?.success() {
+            // Not the runner's own command line: the servers that it names are gone in a moment.
+            bail!("see above which tests failed; repeat one with: cargo xtask test -- <its name>");
+        }
         Ok(Outcome::Passed)
     });
     // cargo-nextest runs no doc tests; cargo test just did.

@@ -1,0 +1,55 @@
+//! `cargo xtask demo`: the whole of distjob at work on this machine, in under a minute.
+//!
+//! Private servers, two watchers and three executors share four batches of the original article. In the middle an
+//! executor and a watcher are killed and a new executor comes; in the end every single result is checked. Nothing
+//! is left behind, also after ctrl-C: every process dies with this one, and all files are in one temporary directory.
+//!
+//! Reading order: [`play`] is the story, [`cast`] the programs in it, [`scene`] what is shown of it, [`review`] the
+//! check of what came out.
+
+mod cast;
+mod play;
+mod review;
+mod scene;
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    interrupts::Interrupts,
+    packages::{self, REDIS, ZOOKEEPER},
+    shell::cargo,
+    steps::Verdict,
+};
+
+/// Shows it.
+pub(crate) fn demo() -> Result<Verdict> {
+    packages::ensure(&[&ZOOKEEPER, &REDIS])?;
+    let interrupts = Interrupts::catch()?;
+    eprintln!("==> building the programs");
+    interrupts.run(cargo([
+        "build",
+        "--package",
+        "submitter",
+        "--package",
+        "watcher-d",
+        "--package",
+        "executor-d",
+        "--package",
+        "distjobctl",
+    ]))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("start the async runtime")?;
+    runtime.block_on(async {
+        tokio::select! {
+            verdict = play::play() => verdict,
+            // What the play had started goes with it.
+            () = interrupts.caught() => {
+                eprintln!("\ninterrupted: everything that was started is stopped and removed");
+                Ok(Verdict::Failed)
+            }
+        }
+    })
+}

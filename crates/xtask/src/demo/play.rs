@@ -1,0 +1,186 @@
+//! The story that the demo tells.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use harness::World;
+use rustix::process::Signal;
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use zookeeper_client::Client;
+
+use super::{
+    cast::{Actor, Cast},
+    review,
+    scene::Camera,
+};
+use crate::steps::{Verdict, seconds};
+
+const BATCHES: usize = 4;
+const TASKS: u64 = 5_000;
+const QUEUE: &str = "primes";
+/// How long a dead member is still believed to be there.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(2);
+const SUBMITTED_WITHIN: Duration = Duration::from_secs(20);
+const DONE_WITHIN: Duration = Duration::from_secs(90);
+/// Between two scenes.
+const SCENE_EVERY: Duration = Duration::from_millis(1_500);
+/// The executor that is killed.
+const VICTIM: &str = "executor 2";
+
+/// Plays it to its end. What was started stops when this future is dropped.
+pub(super) async fn play() -> Result<Verdict> {
+    let started = Instant::now();
+    act("Private servers, on free ports, with their files in a temporary directory");
+    let mut world = World::private().await?;
+    world.set_session_timeout(SESSION_TIMEOUT);
+    println!(
+        "  ZooKeeper at {}, Redis at {}",
+        world.zookeeper_addr(),
+        world.redis_url()
+    );
+    println!("  files in {}", world.dir().display());
+
+    act("Two watchers and three executors");
+    let mut cast = Cast::default();
+    for number in 1..=2 {
+        cast.watcher(&world, number).await?;
+    }
+    for number in 1..=3 {
+        cast.executor(&world, number).await?;
+    }
+
+    act("Four batches of the article: 5,000 random numbers each, which of them are prime?");
+    let mut jobs = Vec::new();
+    for number in 1..=BATCHES {
+        let tasks = TASKS.to_string();
+        let ids = world
+            .submit(&["--random-numbers", &tasks, "--queue", QUEUE], SUBMITTED_WITHIN)
+            .await?;
+        ensure!(ids.len() == 1, "the submitter printed {ids:?} for one job");
+        println!("  batch {number} is job {}", ids[0]);
+        jobs.extend(ids);
+    }
+
+    let submitted = Instant::now();
+    work(&world, &mut cast, &jobs).await?;
+    let worked = submitted.elapsed();
+
+    act("Every single result, checked by trial division");
+    let mut primes = 0;
+    for (id, number) in jobs.iter().zip(1..) {
+        let found = review::batch(&world, QUEUE, id, TASKS)?;
+        println!(
+            "  batch {number}: {TASKS} results, each index once, all right; {found} of the numbers are prime"
+        );
+        primes += found;
+    }
+    let left = world.keys_left().await?;
+    ensure!(left.is_empty(), "keys were left in Redis: {left:?}");
+    println!("  no job is left in ZooKeeper, and in Redis only tombstones that expire");
+
+    act("Leaving: SIGTERM to all that still run");
+    let left = cast.dismiss().await?;
+    println!("  {left} programs left, each with status 0");
+    drop(cast);
+    let directory = world.dir().to_owned();
+    drop(world);
+    ensure!(!directory.exists(), "{} is still there", directory.display());
+
+    act("Done");
+    println!(
+        "  {} tasks in {BATCHES} batches were shared, one executor and one watcher killed, one executor new;",
+        jobs.len() as u64 * TASKS
+    );
+    println!("  every result is there once and right ({primes} primes). Nothing is left behind.");
+    println!(
+        "  {} from submission to the last delivery, {} in all",
+        seconds(worked),
+        seconds(started.elapsed())
+    );
+    Ok(Verdict::Passed)
+}
+
+/// Shows the work, and makes it hard, until all is delivered.
+async fn work(world: &World, cast: &mut Cast, jobs: &[String]) -> Result<()> {
+    act("At work");
+    println!(
+        "  A test hook makes each task 3 ms longer, or all would be done in a blink. In the middle executor 2 gets"
+    );
+    println!("  SIGKILL, and so does the first watcher that begins to deliver; executor 4 joins.");
+    let mut camera = Camera::new(world, jobs, TASKS).await?;
+    let watchers = cast.all("watcher").cloned().collect();
+    let mut murder = JoinSet::new();
+    murder.spawn(kill_first_to_lock(
+        world.zk().await?,
+        world.path("watchlocks"),
+        watchers,
+    ));
+    let mut ticks = interval(SCENE_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let started = Instant::now();
+    let (mut killed, mut joined) = (false, false);
+    loop {
+        ticks.tick().await;
+        let scene = camera.take(cast).await?;
+        print!("\n{:>7} {scene}", seconds(started.elapsed()));
+        if scene.is_over() {
+            break;
+        }
+        ensure!(
+            started.elapsed() < DONE_WITHIN,
+            "not all batches were delivered within {DONE_WITHIN:?}"
+        );
+        if !killed && scene.percent() >= 20 {
+            println!(
+                "\n  >>> SIGKILL to {VICTIM}, which has claimed {} tasks",
+                scene.claimed_by(VICTIM)
+            );
+            cast.kill(VICTIM).await?;
+            killed = true;
+        } else if !joined && scene.percent() >= 45 {
+            println!("\n  >>> a new executor joins");
+            cast.executor(world, 4).await?;
+            joined = true;
+        }
+    }
+    ensure!(
+        killed && joined,
+        "the work was over before anything could happen to it"
+    );
+    murder
+        .try_join_next()
+        .context("no watcher was seen to lock a batch")?
+        .context("look for a lock")?
+}
+
+/// Waits until a watcher has locked a batch, and kills it there and then: in the middle of its work.
+async fn kill_first_to_lock(zk: Client, locks: String, watchers: Vec<Actor>) -> Result<()> {
+    loop {
+        let (locked, changed) = zk.list_and_watch_children(&locks).await?;
+        for job in locked {
+            // The lock is gone when its watcher was quicker than this.
+            let Ok((holder, _)) = zk.get_data(&format!("{locks}/{job}")).await else {
+                continue;
+            };
+            if let Some(watcher) = watchers
+                .iter()
+                .find(|watcher| watcher.member.as_bytes() == holder)
+            {
+                watcher.process.signal(Signal::KILL)?;
+                println!(
+                    "\n  >>> {} has locked {job} to deliver it: SIGKILL",
+                    watcher.label
+                );
+                return Ok(());
+            }
+        }
+        changed.changed().await;
+    }
+}
+
+fn act(title: &str) {
+    println!("\n==> {title}");
+}
