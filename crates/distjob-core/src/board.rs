@@ -127,6 +127,12 @@ impl Board {
         self.shares_are_stale = true;
     }
 
+    /// The members as they were last met.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
     /// How many jobs concern this member.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -263,6 +269,18 @@ impl Board {
             job.phase = Phase::Busy(false);
         }
         Some(id)
+    }
+
+    /// Hands out this very job, unless it is handed out already.
+    #[must_use]
+    pub fn take(&mut self, id: &JobId) -> Option<JobEntry> {
+        self.lift(id);
+        let job = self
+            .jobs
+            .get_mut(id)
+            .filter(|job| !matches!(job.phase, Phase::Busy(_)))?;
+        job.phase = Phase::Busy(false);
+        Some(job.entry.clone())
     }
 
     /// When [`Board::next`] may have something that it does not have now.

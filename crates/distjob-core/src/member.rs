@@ -93,6 +93,18 @@ impl Roster {
         self.as_of >= holder.born && !self.members.contains_key(&holder.name)
     }
 
+    /// How many slots the members that serve `queue` have, together. A member that does not say has one.
+    #[must_use]
+    pub fn slots_for(&self, queue: &QueueName) -> u64 {
+        let infos = self
+            .members
+            .values()
+            .filter(|info| info.as_ref().is_none_or(|info| info.serves(queue)));
+        infos
+            .map(|info| info.as_ref().map_or(1, |info| u64::from(info.slots.max(1))))
+            .sum()
+    }
+
     /// The members that serve `queue`, sorted by name. A member whose znode could not be read is taken to serve all.
     pub fn serving<'a>(&'a self, queue: &'a QueueName) -> impl Iterator<Item = &'a MemberName> {
         self.members

@@ -5,10 +5,13 @@
 
 pub mod admin;
 pub mod config;
+pub mod drill;
 pub mod exit;
 pub mod health;
+pub mod member;
 pub mod metrics;
 pub mod program;
+pub mod reach;
 pub mod shutdown;
 pub mod store;
 mod supervise;

@@ -35,10 +35,12 @@ pub use calls::Freeing;
 pub use client::{JobStore, Memory};
 pub use connection::ConnectionState;
 pub use counts::StoreCounts;
-use distjob_core::KeyScheme;
+use distjob_core::{KeyScheme, keys::PrefixError};
 pub use error::StoreError;
 pub use retry::retrying;
 pub use scan::{MetaEntry, MetaPage};
+
+use crate::config::RedisConfig;
 
 /// Where the store is and how to talk to it.
 #[derive(Clone)]
@@ -66,6 +68,19 @@ impl StoreSettings {
             connection_timeout: Duration::from_secs(5),
             connections: 2,
         }
+    }
+}
+
+impl TryFrom<&RedisConfig> for StoreSettings {
+    type Error = PrefixError;
+
+    /// What `[redis]` says.
+    fn try_from(config: &RedisConfig) -> Result<Self, PrefixError> {
+        Ok(Self {
+            response_timeout: config.response_timeout,
+            connection_timeout: config.connect_timeout,
+            ..Self::new(config.url.as_str(), KeyScheme::new(config.prefix.as_str())?)
+        })
     }
 }
 

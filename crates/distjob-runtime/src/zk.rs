@@ -15,5 +15,5 @@ pub use error::ZkError;
 pub use jobs::{JobChange, JobsView};
 pub use ledger::{Created, JobRead, Ledger, Lock, Locking, Written};
 pub use roster::RosterView;
-pub use session::{Session, SessionSettings, Settlement};
+pub use session::{ConnectionWatch, Session, SessionSettings, Settlement};
 pub use term::{Term, TermSettings};

@@ -1,2 +1,23 @@
-//! Placeholder, replaced in the next commits.
-fn main() {}
+//! The daemon that runs the tasks of distjob's jobs. Behaviour lives in the library; here is only the command line.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use distjob_runtime::{config::CommonArgs, program::Program};
+
+/// Runs the tasks of distjob's jobs.
+#[derive(Debug, Parser)]
+#[command(name = "executor-d", version)]
+struct Args {
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let program = Program {
+        name: "executor-d",
+        embedded_config: executor_d::EMBEDDED_CONFIG,
+    };
+    program.daemon(&args.common, executor_d::run)
+}

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use distjob_core::{Layout, Zxid, znode::DIRECTORIES};
+use distjob_core::{
+    Layout, Zxid,
+    znode::{DIRECTORIES, RootError},
+};
 use tokio::time::{Instant, sleep, timeout};
 use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, SessionState, Stat, StateWatcher};
 
 use super::ZkError;
+use crate::config::ZooKeeperConfig;
 
 /// Options of every persistent znode that distjob creates.
 pub(super) fn persistent() -> CreateOptions<'static> {
@@ -39,6 +43,19 @@ pub struct Session {
     operation_timeout: Duration,
 }
 
+/// Tells when a session's connection comes or goes.
+#[derive(Debug)]
+pub struct ConnectionWatch {
+    states: StateWatcher,
+}
+
+impl ConnectionWatch {
+    /// Waits for the next change; never ends once the session is over. Cancel safe: no change is missed.
+    pub async fn changed(&mut self) {
+        self.states.changed().await;
+    }
+}
+
 /// A session that is being closed: nothing can use it any more.
 #[derive(Debug)]
 pub struct Settlement {
@@ -56,6 +73,21 @@ impl Settlement {
         let ended = async { while !self.states.changed().await.is_terminated() {} };
         // The server ends the session by itself after its timeout, should this not get through.
         let _ = timeout(patience, ended).await;
+    }
+}
+
+impl SessionSettings {
+    /// What `[zookeeper]` says.
+    ///
+    /// # Errors
+    /// When the root is no path.
+    pub fn new(config: &ZooKeeperConfig) -> Result<Self, RootError> {
+        Ok(Self {
+            connect: config.connect.clone(),
+            layout: Layout::new(&config.root)?,
+            session_timeout: config.session_timeout,
+            operation_timeout: config.operation_timeout,
+        })
     }
 }
 
@@ -153,6 +185,12 @@ impl Session {
                 _ => states.changed().await,
             };
         }
+    }
+
+    /// Follows the connection from now on.
+    #[must_use]
+    pub fn watch_connection(&self) -> ConnectionWatch {
+        ConnectionWatch { states: self.client.state_watcher() }
     }
 
     /// The connection's states from now on.

@@ -1,0 +1,222 @@
+//! What an executor does about what the store answers.
+//!
+//! ```text
+//! claim ── lease ──────────► run it, commit by commit
+//!       ── absent ─────────► open, claim again
+//!       ── complete, … ────► ask a watcher to look (`prcd`)
+//!       ── none ───────────► holders proven dead? free their ranges, claim again; else wait for the members to change
+//!       ── only isolated ──► empty the hands, then claim one task and run it alone
+//! ```
+//!
+//! # Poison
+//!
+//! A task may kill whoever runs it. A range that was given back by deaths often enough is handed out one task at a
+//! time, and only to an executor that asks for it with empty hands: whatever else it held would be given back by the
+//! same death and count an attempt for no fault of its own. A single task with too many attempts is not run at all;
+//! whoever claims it records an error for it.
+
+use crate::{
+    Holder, Lease, Roster,
+    store::{Claim, Commit, Grant, Open, Standing},
+};
+
+/// What to do after a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AfterClaim {
+    /// Run this.
+    Run(Grant),
+    /// Open the job, then claim again.
+    Open,
+    /// Ask a watcher to look at the job, for this reason.
+    Finish(&'static str),
+    /// Free the ranges of these dead holders, then claim again.
+    Reclaim(Vec<Holder>),
+    /// Everything is in living hands: wait until the members change.
+    Wait,
+    /// What is left wants to be run alone: claim it with empty hands.
+    Isolate,
+    /// The audit found nothing.
+    Nothing,
+}
+
+/// Decides what follows from the answer to a claim, given the newest list of executors.
+#[must_use]
+pub fn after_claim(claim: Claim, roster: &Roster) -> AfterClaim {
+    match claim {
+        Claim::Lease(grant) => AfterClaim::Run(grant),
+        Claim::Absent => AfterClaim::Open,
+        Claim::Complete => AfterClaim::Finish("every task has its outcome"),
+        Claim::Gone => AfterClaim::Finish("the store has dropped it"),
+        Claim::Stale => AfterClaim::Finish("the store knows a later job of this id"),
+        Claim::Broken => AfterClaim::Finish("the store lost a part of it"),
+        Claim::Audited => AfterClaim::Nothing,
+        Claim::None { holders, .. } => {
+            let dead: Vec<Holder> = holders
+                .into_iter()
+                .filter(|holder| roster.proves_dead(holder))
+                .collect();
+            if dead.is_empty() {
+                AfterClaim::Wait
+            } else {
+                AfterClaim::Reclaim(dead)
+            }
+        }
+    }
+}
+
+/// Decides what follows from the answer to `open`: `None` to claim again, or why a watcher should look.
+#[must_use]
+pub fn after_open(open: &Open) -> Option<&'static str> {
+    match open {
+        Open::Open => None,
+        Open::Gone => Some("the store has dropped it"),
+        Open::Stale => Some("the store knows a later job of this id"),
+        Open::Missing(_) => Some("its tasks are not in the store, or not as many as its znode says"),
+    }
+}
+
+/// How to treat a claimed range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// Run its tasks.
+    Run,
+    /// Do not run it again: record an error.
+    GiveUp,
+}
+
+/// Decides how to treat a claimed range. From `poison_after` attempts on (0: never) a single task is given up.
+#[must_use]
+pub fn treatment(lease: &Lease, poison_after: u32) -> Treatment {
+    let hopeless = poison_after > 0 && lease.attempts >= poison_after && lease.range.len() == 1;
+    if hopeless {
+        Treatment::GiveUp
+    } else {
+        Treatment::Run
+    }
+}
+
+/// What is left of a lease after a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterCommit {
+    /// Go on with this; it may begin earlier than expected, when the store was rolled back.
+    Continue(Lease),
+    /// Nothing is left, and the job is complete.
+    Complete,
+    /// Nothing is left of it in our hands.
+    Ended,
+}
+
+/// Decides how to go on with the lease that ends at `hi`. The answer's leases are the truth, whether the commit was
+/// accepted, was refused because an earlier copy of it had been accepted, or because the lease is somebody else's now.
+#[must_use]
+pub fn after_commit(commit: &Commit, hi: u64) -> AfterCommit {
+    let left = commit.leases.iter().find(|lease| lease.range.hi() == hi);
+    match left {
+        Some(lease) => AfterCommit::Continue(*lease),
+        None if commit.standing == Standing::Open && commit.committed == commit.count => {
+            AfterCommit::Complete
+        }
+        None => AfterCommit::Ended,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemberName, TaskRange, Zxid};
+
+    fn holder(name: &str, born: u64) -> Holder {
+        Holder {
+            born: Zxid::new(born),
+            name: MemberName::new(name).unwrap(),
+        }
+    }
+
+    fn roster(as_of: u64, names: &[&str]) -> Roster {
+        let members = names
+            .iter()
+            .map(|name| (MemberName::new(*name).unwrap(), None))
+            .collect();
+        Roster {
+            as_of: Zxid::new(as_of),
+            members,
+        }
+    }
+
+    fn lease(lo: u64, hi: u64, attempts: u32) -> Lease {
+        Lease {
+            range: TaskRange::new(lo, hi).unwrap(),
+            attempts,
+        }
+    }
+
+    #[test]
+    fn only_holders_that_are_proven_dead_lose_their_ranges() {
+        let holders = vec![holder("alive", 1), holder("dead", 2), holder("newborn", 9)];
+        let none = |holders| Claim::None {
+            committed: 0,
+            count: 9,
+            holders,
+        };
+        let roster = roster(5, &["alive"]);
+        assert_eq!(
+            after_claim(none(holders.clone()), &roster),
+            AfterClaim::Reclaim(vec![holder("dead", 2)])
+        );
+        assert_eq!(
+            after_claim(none(vec![holder("newborn", 9)]), &roster),
+            AfterClaim::Wait
+        );
+    }
+
+    #[test]
+    fn a_commit_goes_on_where_the_store_says() {
+        let commit = |accepted, leases| Commit {
+            accepted,
+            standing: Standing::Open,
+            committed: 3,
+            count: 9,
+            leases,
+        };
+        let rest = lease(6, 8, 0);
+        assert_eq!(
+            after_commit(&commit(true, vec![lease(0, 2, 0), rest]), 8),
+            AfterCommit::Continue(rest)
+        );
+        assert_eq!(
+            after_commit(&commit(false, vec![rest]), 8),
+            AfterCommit::Continue(rest)
+        );
+        assert_eq!(after_commit(&commit(false, vec![]), 8), AfterCommit::Ended);
+    }
+
+    #[test]
+    fn whoever_hears_that_all_is_committed_says_so_even_when_the_reply_to_its_first_commit_was_lost() {
+        for accepted in [true, false] {
+            let commit = Commit {
+                accepted,
+                standing: Standing::Open,
+                committed: 9,
+                count: 9,
+                leases: vec![],
+            };
+            assert_eq!(after_commit(&commit, 9), AfterCommit::Complete);
+        }
+        let gone = Commit {
+            accepted: false,
+            standing: Standing::Gone,
+            committed: 0,
+            count: 0,
+            leases: vec![],
+        };
+        assert_eq!(after_commit(&gone, 9), AfterCommit::Ended);
+    }
+
+    #[test]
+    fn only_a_single_task_is_given_up() {
+        assert_eq!(treatment(&lease(3, 4, 5), 5), Treatment::GiveUp);
+        assert_eq!(treatment(&lease(3, 4, 4), 5), Treatment::Run);
+        assert_eq!(treatment(&lease(3, 5, 9), 5), Treatment::Run);
+        assert_eq!(treatment(&lease(3, 4, 99), 0), Treatment::Run);
+    }
+}

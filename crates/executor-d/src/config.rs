@@ -1,0 +1,171 @@
+//! The daemon's configuration, `config/executor-d.toml`.
+
+use std::{num::NonZero, thread::available_parallelism, time::Duration};
+
+use distjob_core::{QueueName, Sharing, width::WidthLimits};
+use distjob_runtime::config::{
+    AdminConfig, LogConfig, Problems, RedisConfig, Settings, ZooKeeperConfig, duration, size,
+};
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The ledger.
+    pub zookeeper: ZooKeeperConfig,
+    /// The store.
+    pub redis: RedisConfig,
+    /// What goes to stderr.
+    pub log: LogConfig,
+    /// Metrics and health.
+    pub admin: AdminConfig,
+    /// The executor itself.
+    pub executor: ExecutorConfig,
+}
+
+/// `[executor]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExecutorConfig {
+    /// The queues that it serves.
+    pub queues: Vec<QueueName>,
+    /// How many ranges run at once; 0: one for each processor.
+    pub slots: usize,
+    /// How jobs are shared.
+    pub sharing: Sharing,
+    /// How long running tasks may go on after the request to stop.
+    #[serde(with = "duration")]
+    pub grace_period: Duration,
+    /// Work that one claim should bring one slot.
+    #[serde(with = "duration")]
+    pub claim_target: Duration,
+    /// Most tasks in a claim.
+    pub claim_max_tasks: u64,
+    /// Most payload bytes in a claim.
+    #[serde(with = "size")]
+    pub claim_max_bytes: u64,
+    /// Outcomes are recorded when they have so many bytes,
+    #[serde(with = "size")]
+    pub commit_max_bytes: u64,
+    /// or after this time.
+    #[serde(with = "duration")]
+    pub commit_every: Duration,
+    /// From so many deaths on, a range is run one task at a time; 0: never.
+    pub isolate_after: u32,
+    /// From so many deaths on, a task is given up; 0: never.
+    pub poison_after: u32,
+    /// How long another's job is left to its owner.
+    #[serde(with = "duration")]
+    pub help_after: Duration,
+    /// How often the views are compared with what ZooKeeper lists.
+    #[serde(with = "duration")]
+    pub scrub_every: Duration,
+    /// How long Redis may be away before this executor leaves, so that others can have its ranges.
+    #[serde(with = "duration")]
+    pub store_patience: Duration,
+}
+
+impl ExecutorConfig {
+    /// How many ranges run at once.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        if self.slots > 0 {
+            self.slots
+        } else {
+            available_parallelism().map_or(1, NonZero::get)
+        }
+    }
+
+    /// The bounds of a claim.
+    #[must_use]
+    pub const fn width_limits(&self) -> WidthLimits {
+        WidthLimits {
+            target: self.claim_target,
+            tasks_max: self.claim_max_tasks,
+        }
+    }
+}
+
+/// More slots than this are a slip.
+const SLOTS_MAX: usize = 1024;
+
+impl Settings for Config {
+    const RELOADABLE: &'static [&'static str] = &[
+        "log.level",
+        "executor.sharing",
+        "executor.grace_period",
+        "executor.claim_target",
+        "executor.claim_max_tasks",
+        "executor.claim_max_bytes",
+        "executor.commit_max_bytes",
+        "executor.commit_every",
+        "executor.isolate_after",
+        "executor.poison_after",
+        "executor.help_after",
+        "executor.store_patience",
+    ];
+
+    fn check(&self, problems: &mut Problems<'_>) {
+        self.zookeeper.check(problems);
+        self.redis.check(problems);
+        self.log.check(problems);
+        let executor = &self.executor;
+        problems.require(
+            "executor.queues",
+            !executor.queues.is_empty(),
+            "must name at least one queue",
+        );
+        problems.require(
+            "executor.slots",
+            executor.slots <= SLOTS_MAX,
+            "must be at most 1024",
+        );
+        for (key, bytes) in [
+            ("executor.claim_max_bytes", executor.claim_max_bytes),
+            ("executor.commit_max_bytes", executor.commit_max_bytes),
+        ] {
+            let fits = (1024..=1 << 28).contains(&bytes);
+            problems.require(key, fits, "must be from 1KiB to 256MiB");
+        }
+        problems.require(
+            "executor.claim_max_tasks",
+            executor.claim_max_tasks > 0,
+            "must be at least 1",
+        );
+        problems.require(
+            "executor.poison_after",
+            executor.poison_after == 0 || executor.isolate_after > 0 && executor.poison_after >= executor.isolate_after,
+            "must be 0 or at least executor.isolate_after, which must not be 0 then: only a task that ran alone is \
+             given up",
+        );
+        for (key, value) in [
+            ("executor.claim_target", executor.claim_target),
+            ("executor.commit_every", executor.commit_every),
+            ("executor.scrub_every", executor.scrub_every),
+            ("executor.store_patience", executor.store_patience),
+        ] {
+            problems.require(key, !value.is_zero(), "must be more than nothing");
+        }
+    }
+
+    fn log(&self) -> &LogConfig {
+        &self.log
+    }
+
+    fn admin(&self) -> &AdminConfig {
+        &self.admin
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use distjob_runtime::config::assert_documents;
+
+    use super::*;
+
+    #[test]
+    fn the_file_that_is_shipped_names_every_key() {
+        assert_documents::<Config>(crate::EMBEDDED_CONFIG);
+    }
+}

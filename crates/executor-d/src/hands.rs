@@ -1,0 +1,121 @@
+//! What the executor holds right now.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use distjob_core::{JobId, Zxid};
+
+/// The leases in hand, and the jobs on which there may be some that nobody knows of.
+#[derive(Debug, Default)]
+pub(crate) struct Hands {
+    held: HashMap<JobId, Held>,
+    /// Jobs with a request whose reply was unclear: the store may lease us what we do not know of.
+    doubtful: HashSet<(JobId, Zxid)>,
+    leases: usize,
+}
+
+#[derive(Debug)]
+struct Held {
+    life: Zxid,
+    /// The end of each lease, which names it.
+    ends: BTreeSet<u64>,
+}
+
+impl Hands {
+    /// How many leases there are.
+    pub(crate) fn leases(&self) -> usize {
+        self.leases
+    }
+
+    /// Takes a lease that ends at `hi`. `false` when it is in hand already.
+    #[must_use]
+    pub(crate) fn take(&mut self, id: &JobId, life: Zxid, hi: u64) -> bool {
+        let held = self.held.entry(id.clone()).or_insert_with(|| Held {
+            life,
+            ends: BTreeSet::new(),
+        });
+        if held.life != life {
+            // A new life of the id: the old one's leases ended with its keys.
+            self.leases -= held.ends.len();
+            *held = Held {
+                life,
+                ends: BTreeSet::new(),
+            };
+        }
+        let is_new = held.ends.insert(hi);
+        self.leases += usize::from(is_new);
+        is_new
+    }
+
+    /// Puts a lease down.
+    pub(crate) fn put_down(&mut self, id: &JobId, life: Zxid, hi: u64) {
+        let Some(held) = self.held.get_mut(id).filter(|held| held.life == life) else {
+            return;
+        };
+        self.leases -= usize::from(held.ends.remove(&hi));
+        if held.ends.is_empty() {
+            self.held.remove(id);
+        }
+    }
+
+    /// The ends of all leases on this job.
+    pub(crate) fn ends(&self, id: &JobId, life: Zxid) -> Vec<u64> {
+        let held = self.held.get(id).filter(|held| held.life == life);
+        held.map(|held| held.ends.iter().copied().collect())
+            .unwrap_or_default()
+    }
+
+    /// Notes that the store may lease us something on this job that we do not know of.
+    pub(crate) fn doubt(&mut self, id: &JobId, life: Zxid) {
+        self.doubtful.insert((id.clone(), life));
+    }
+
+    /// Forgets all doubts about jobs that are not wanted any more.
+    pub(crate) fn forget_doubts(&mut self, is_wanted: impl Fn(&JobId, Zxid) -> bool) {
+        self.doubtful.retain(|(id, life)| is_wanted(id, *life));
+    }
+
+    /// All doubtful jobs.
+    pub(crate) fn doubtful(&self) -> impl Iterator<Item = &(JobId, Zxid)> {
+        self.doubtful.iter()
+    }
+
+    /// All jobs on which the store may lease us something.
+    pub(crate) fn jobs(&self) -> HashSet<(JobId, Zxid)> {
+        let held = self.held.iter().map(|(id, held)| (id.clone(), held.life));
+        held.chain(self.doubtful.iter().cloned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> JobId {
+        JobId::new(name).unwrap()
+    }
+
+    #[test]
+    fn a_lease_is_known_by_its_end_within_one_life_of_its_job() {
+        let (mut hands, job) = (Hands::default(), id("a"));
+        assert!(hands.take(&job, Zxid::new(1), 10));
+        assert!(!hands.take(&job, Zxid::new(1), 10));
+        assert!(hands.take(&job, Zxid::new(1), 20));
+        assert_eq!(hands.ends(&job, Zxid::new(1)), [10, 20]);
+        assert_eq!(hands.ends(&job, Zxid::new(2)), [] as [u64; 0]);
+        assert!(hands.take(&job, Zxid::new(2), 10));
+        assert_eq!((hands.ends(&job, Zxid::new(2)), hands.leases()), (vec![10], 1));
+        hands.put_down(&job, Zxid::new(1), 10);
+        assert_eq!(hands.leases(), 1);
+        hands.put_down(&job, Zxid::new(2), 10);
+        assert_eq!((hands.leases(), hands.jobs().len()), (0, 0));
+    }
+
+    #[test]
+    fn doubts_last_until_the_job_is_not_wanted_any_more() {
+        let mut hands = Hands::default();
+        hands.doubt(&id("a"), Zxid::new(1));
+        hands.doubt(&id("b"), Zxid::new(2));
+        hands.forget_doubts(|job, _| job.as_str() == "b");
+        assert_eq!(hands.doubtful().collect::<Vec<_>>(), [&(id("b"), Zxid::new(2))]);
+    }
+}
