@@ -5,18 +5,22 @@ mod look;
 
 use std::collections::BTreeSet;
 use std::env;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
+use zookeeper_client::SessionId;
 
 pub use self::delivered::Delivered;
 pub use self::look::{Key, Member};
 use crate::eventually::within;
 use crate::ports::unique;
 use crate::process::{Process, Program};
+use crate::proxy::{Proxy, Wire};
+use crate::servers::zookeeper::sessions;
 use crate::servers::{AppendOnly, Redis, ZooKeeper};
 
 /// `host:port` of a ZooKeeper that the whole test run shares.
@@ -156,6 +160,32 @@ impl World {
         let id = format!("{stem}-{}", &unique()[..12]);
         self.remember(&id);
         id
+    }
+
+    /// A proxy in front of its ZooKeeper, for [`Program::zookeeper_at`].
+    pub async fn zookeeper_proxy(&self) -> Result<Proxy> {
+        Proxy::start(self.zookeeper_socket()?, Wire::ZooKeeper).await
+    }
+
+    /// A proxy in front of its Redis, for [`Program::redis_at`].
+    pub async fn redis_proxy(&self) -> Result<Proxy> {
+        let addr = self.redis.trim_start_matches("redis://");
+        Proxy::start(
+            addr.parse().with_context(|| format!("read the address {addr}"))?,
+            Wire::Redis,
+        )
+        .await
+    }
+
+    /// Ends the session of a member, or of anyone, see [`sessions::expire`]; also on shared servers.
+    pub async fn expire(&self, session: SessionId) -> Result<()> {
+        sessions::expire(self.zookeeper_socket()?, session).await
+    }
+
+    fn zookeeper_socket(&self) -> Result<SocketAddr> {
+        self.zookeeper
+            .parse()
+            .with_context(|| format!("read the address {}", self.zookeeper))
     }
 
     fn remember(&self, id: &str) {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -19,7 +20,7 @@ pub(super) struct Line<R> {
     direction: Direction,
     weather: watch::Receiver<Weather>,
     /// With the time each was read.
-    delayed: VecDeque<(Instant, Vec<u8>)>,
+    delayed: VecDeque<(Instant, BytesMut)>,
     ended: bool,
 }
 
@@ -36,7 +37,7 @@ impl<R: AsyncRead + Unpin> Line<R> {
 
     /// The next bytes; none when the sender has closed its side and all that it sent was yielded. A broken connection
     /// counts as closed.
-    pub(super) async fn next(&mut self) -> Option<Vec<u8>> {
+    pub(super) async fn next(&mut self) -> Option<BytesMut> {
         let chunk = self.next_due().await;
         // Held until the weather changes; the end of the stream is held like its bytes.
         let _ = self
@@ -46,20 +47,18 @@ impl<R: AsyncRead + Unpin> Line<R> {
         chunk
     }
 
-    async fn next_due(&mut self) -> Option<Vec<u8>> {
+    async fn next_due(&mut self) -> Option<BytesMut> {
         loop {
             let delay = self.weather.borrow().delay;
             let due = self.delayed.front().map(|(read, _)| *read + delay);
-            let mut chunk = vec![0; CHUNK_BYTES];
+            let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
             tokio::select! {
                 biased;
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     return self.delayed.pop_front().map(|(_, chunk)| chunk);
                 }
-                read = self.reader.read(&mut chunk), if !self.ended && self.delayed.len() < CHUNKS_MAX => {
-                    let length = read.unwrap_or(0);
-                    self.ended = length == 0;
-                    chunk.truncate(length);
+                read = self.reader.read_buf(&mut chunk), if !self.ended && self.delayed.len() < CHUNKS_MAX => {
+                    self.ended = matches!(read, Ok(0) | Err(_));
                     if !self.ended {
                         self.delayed.push_back((Instant::now(), chunk));
                     }

@@ -1,6 +1,7 @@
 //! Where a message ends, in the two protocols, and which reply is to which request.
 
 use anyhow::{Context as _, Result, bail};
+use bytes::{Bytes, BytesMut};
 
 /// The protocol that a proxied connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +20,14 @@ pub(super) type Tag = u64;
 pub(super) struct Message {
     /// None for what is no request and no reply: notifications, pings, pushed data.
     pub(super) tag: Option<Tag>,
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
 }
 
 /// Cuts one direction of one connection into messages.
 #[derive(Debug)]
 pub(super) struct Framer {
     wire: Wire,
-    buffered: Vec<u8>,
+    buffered: BytesMut,
     /// Messages with a tag so far.
     tagged: u64,
 }
@@ -35,7 +36,7 @@ impl Framer {
     pub(super) fn new(wire: Wire) -> Framer {
         Framer {
             wire,
-            buffered: Vec::new(),
+            buffered: BytesMut::new(),
             tagged: 0,
         }
     }
@@ -51,8 +52,7 @@ impl Framer {
             Wire::Redis => value_length(&self.buffered)?,
         };
         let Some(length) = length else { return Ok(None) };
-        let rest = self.buffered.split_off(length);
-        let bytes = std::mem::replace(&mut self.buffered, rest);
+        let bytes = self.buffered.split_to(length).freeze();
         Ok(Some(Message {
             tag: self.tag(&bytes),
             bytes,
@@ -60,7 +60,7 @@ impl Framer {
     }
 
     /// What is buffered of a message that has not ended.
-    pub(super) fn into_rest(self) -> Vec<u8> {
+    pub(super) fn into_rest(self) -> BytesMut {
         self.buffered
     }
 

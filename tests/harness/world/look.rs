@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, Error as ZkError, SessionId};
 
 use super::World;
+use crate::eventually::within;
 use crate::process::Process;
 use crate::servers::{redis as redis_server, zookeeper};
 
@@ -118,6 +120,23 @@ impl World {
         let mark = format!("{}ledger", self.prefix());
         keys.retain(|key| key.name != mark && !(key.name.ends_with(":meta") && key.ttl_s.is_some()));
         Ok(keys)
+    }
+
+    /// Returns when no job, no lock and no key is left but what [`World::keys_left`] leaves out. An error that says what is
+    /// left after `limit`.
+    pub async fn drained(&self, limit: Duration) -> Result<()> {
+        let drained = within(limit, async || {
+            let (jobs, locks) = (self.jobs().await?, self.locks().await?);
+            ensure!(
+                jobs.is_empty() && locks.is_empty(),
+                "{} jobs {jobs:?}, locks {locks:?}",
+                jobs.len()
+            );
+            let keys = self.keys_left().await?;
+            ensure!(keys.is_empty(), "keys {keys:?}");
+            Ok(())
+        });
+        drained.await.with_context(|| format!("left after {limit:?}"))
     }
 
     /// Submits as a program in any language may: the tasks to the plain list `id`, then the znode `subm=<count>`. The id

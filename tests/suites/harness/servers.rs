@@ -11,6 +11,9 @@ use zookeeper_client::{Acls, Client, CreateMode, Error, SessionState};
 
 use crate::SOON;
 
+/// About as short as that of a daemon under test; long enough to outlive two starts of a server in a row.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
+
 async fn create(client: &Client, path: &str, mode: CreateMode) {
     client
         .create(path, b"data", &mode.with_acls(Acls::anyone_all()))
@@ -18,10 +21,10 @@ async fn create(client: &Client, path: &str, mode: CreateMode) {
         .expect("create a znode");
 }
 
-/// A client whose session is as short as that of a daemon under test.
+/// A client that notices soon when a server has forgotten its connection.
 async fn short_lived(servers: &str) -> Client {
     let connector = Client::connector()
-        .with_session_timeout(Duration::from_secs(2))
+        .with_session_timeout(SESSION_TIMEOUT)
         .with_detached();
     connector.connect(servers).await.expect("connect to ZooKeeper")
 }
@@ -42,7 +45,7 @@ async fn end_of(client: &Client) -> SessionState {
 async fn zookeeper_keeps_data_and_sessions_when_restarted_or_killed() {
     let dir = tempdir().unwrap();
     let server = ZooKeeper::start_in(dir.path()).await.unwrap();
-    let client = server.connect().await.unwrap();
+    let client = short_lived(&server.connect_string()).await;
     create(&client, "/stays", CreateMode::Persistent).await;
     create(&client, "/mine", CreateMode::Ephemeral).await;
 
@@ -107,7 +110,7 @@ async fn a_session_ends_by_itself_soon_after_its_client_is_gone() {
     create(&client, "/mine", CreateMode::Ephemeral).await;
     drop(client);
     let other = server.connect().await.unwrap();
-    eventually("the ephemeral is gone", Duration::from_secs(5), async || {
+    eventually("the ephemeral is gone", SOON, async || {
         anyhow::ensure!(other.check_stat("/mine").await?.is_none(), "still there");
         Ok(())
     })

@@ -6,6 +6,9 @@ use std::time::Duration;
 use anyhow::ensure;
 use harness::{Delivered, World, eventually, is_prime};
 use redis::AsyncCommands as _;
+use zookeeper_client::{Acls, CreateMode};
+
+use crate::SOON;
 
 #[tokio::test]
 async fn a_plain_submission_is_seen_with_its_keys_and_only_in_its_world() {
@@ -23,6 +26,54 @@ async fn a_plain_submission_is_seen_with_its_keys_and_only_in_its_world() {
     assert!(other.jobs().await.unwrap().is_empty());
     assert!(other.keys().await.unwrap().is_empty());
     assert!(world.locks().await.unwrap().is_empty() && world.executors().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_world_is_drained_when_jobs_and_keys_are_gone() {
+    let world = World::shared().await.unwrap();
+    let id = world.job_id("drained");
+    world.plain_submit(&id, &["17"]).await.unwrap();
+    let moment = Duration::from_millis(50);
+    let left = world.drained(moment).await.unwrap_err();
+    assert!(format!("{left:#}").contains(&id), "{left:#}");
+    world
+        .zk()
+        .await
+        .unwrap()
+        .delete(&world.path(&format!("jobs/{id}")), None)
+        .await
+        .unwrap();
+    let left = world.drained(moment).await.unwrap_err();
+    assert!(format!("{left:#}").contains("keys"), "{left:#}");
+    world.redis().await.unwrap().del::<_, ()>(&id).await.unwrap();
+    world.drained(SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn members_are_seen_and_their_sessions_ended_and_proxied() {
+    let world = World::shared().await.unwrap();
+    let proxy = world.zookeeper_proxy().await.unwrap();
+    let member = harness::servers::zookeeper::connect(&proxy.addr().to_string())
+        .await
+        .unwrap();
+    let directory = CreateMode::Persistent.with_acls(Acls::anyone_all());
+    member.mkdir(&world.path("executors"), &directory).await.unwrap();
+    let ephemeral = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+    let path = world.path("executors/me");
+    let (stat, _) = member.create(&path, br#"{"pid":1}"#, &ephemeral).await.unwrap();
+
+    let seen = &world.executors().await.unwrap()[0];
+    assert_eq!(
+        (seen.name.as_str(), seen.session, seen.czxid),
+        ("me", member.session_id(), stat.czxid)
+    );
+    assert_eq!(seen.about["pid"], 1);
+    world.expire(seen.session).await.unwrap();
+    assert!(world.executors().await.unwrap().is_empty());
+    let redis = world.redis_proxy().await.unwrap();
+    harness::servers::redis::connect(&redis.redis_url())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
