@@ -384,7 +384,8 @@ impl Board {
         }
     }
 
-    fn wake(&mut self, now: Instant) {
+    /// Makes ripe whatever has become so by now; [`Board::wakes_at`] is later than `now` afterwards.
+    pub fn wake(&mut self, now: Instant) {
         while self.later.first().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, id)) = self.later.pop_first() {
                 self.settle(&id, now);

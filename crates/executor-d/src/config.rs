@@ -166,6 +166,6 @@ mod tests {
 
     #[test]
     fn the_file_that_is_shipped_names_every_key() {
-        assert_documents::<Config>(crate::EMBEDDED_CONFIG);
+        assert_documents::<Config>("executor-d", crate::EMBEDDED_CONFIG);
     }
 }

@@ -24,6 +24,7 @@ const AHEAD_MAX: Duration = Duration::from_millis(500);
 impl Server<'_> {
     /// Starts whatever can be started now.
     pub(super) fn pump(&mut self, now: Instant) {
+        self.board.wake(now);
         if self.board.shares_are_stale() && now >= self.share_at {
             let begun = Instant::now();
             self.board.share(now);
@@ -32,12 +33,15 @@ impl Server<'_> {
             self.executor.metrics.jobs_share.set(share);
         }
         self.start_runs();
-        if !self.may_claim(now) {
-            return;
-        }
+        let may_claim = self.may_claim(now);
         if now >= self.audit_at {
             self.audit_at = now + AUDIT_EVERY;
-            self.start_audits();
+            if may_claim {
+                self.start_audits();
+            }
+        }
+        if !may_claim {
+            return;
         }
         if self.isolated.is_empty() {
             self.start_visits(now);
@@ -49,7 +53,9 @@ impl Server<'_> {
     /// When `pump` has something to do even if nothing happens.
     pub(super) fn wakes_at(&self) -> Instant {
         let share_at = self.board.shares_are_stale().then_some(self.share_at);
-        let moments = [self.board.wakes_at(), self.ask_at, share_at, Some(self.audit_at)];
+        let ask_at = self.ask_at.filter(|_| self.asking.is_empty());
+        let leave_at = self.store_away_since.map(|since| since + self.config.store_patience);
+        let moments = [self.board.wakes_at(), ask_at, share_at, leave_at, Some(self.audit_at)];
         moments.into_iter().flatten().min().unwrap_or(self.audit_at)
     }
 
