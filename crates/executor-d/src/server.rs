@@ -208,10 +208,12 @@ impl<'a> Server<'a> {
             }
         };
         self.halt.store(true, Ordering::Relaxed);
-        self.executor.doorman.conditions.registered.unmet("left");
         match end {
             TermEnd::Stopped => self.drain().await,
-            TermEnd::Over => self.abandon().await,
+            TermEnd::Over => {
+                self.executor.doorman.conditions.registered.unmet("between two sessions");
+                self.abandon().await;
+            }
         }
         end
     }
