@@ -9,6 +9,7 @@
 
 pub mod belonging;
 pub mod board;
+pub mod docs;
 pub mod executor;
 pub mod id;
 pub mod job;
