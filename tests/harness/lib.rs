@@ -14,6 +14,7 @@
 //!
 //! Every child process dies with the process that started it, however that ends ([`child`]).
 
+mod admin;
 pub mod child;
 mod eventually;
 mod log;
@@ -24,6 +25,7 @@ mod proxy;
 pub mod servers;
 mod world;
 
+pub use self::admin::Answer;
 pub use self::child::Child;
 pub use self::eventually::{eventually, within};
 pub use self::log::{Log, Mark};

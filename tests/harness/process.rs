@@ -155,13 +155,13 @@ impl Program {
     }
 }
 
-/// The directory of the workspace's programs: that of this executable, or of the `deps` in which it is.
+/// The directory of the workspace's programs: that of this executable, or above it when this is a test or an example.
 fn target_dir() -> Result<PathBuf> {
     let executable = env::current_exe().context("find this executable")?;
     let dir = executable.parent().context("this executable has no directory")?;
-    let in_deps = dir.file_name() == Some(OsStr::new("deps"));
-    Ok(if in_deps {
-        dir.parent().context("deps has no parent")?
+    let is_below = ["deps", "examples"].iter().any(|name| dir.ends_with(name));
+    Ok(if is_below {
+        dir.parent().context("the executable's directory has no parent")?
     } else {
         dir
     }

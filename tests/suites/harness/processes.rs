@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use anyhow::ensure;
 use harness::child::mortal;
-use harness::{AppendOnly, Child, Process, Program, Redis, eventually};
+use harness::{Answer, AppendOnly, Child, Process, Program, Redis, eventually};
 use rustix::process::Signal;
 use tempfile::tempdir;
 
@@ -150,6 +150,39 @@ async fn peak_memory_is_known_after_the_end_when_watched() {
     process.succeeded(SOON).await.unwrap();
     process.memory().expect_err("an ended process has no memory");
     process.peak_memory().expect_err("it was not watched");
+}
+
+#[tokio::test]
+async fn the_admin_listener_is_found_in_the_log_and_asked() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let dir = tempdir().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let process = shell(
+        &format!("echo '... admin listener on {addr} ...' >&2; exec sleep 100"),
+        dir.path(),
+    );
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 11];
+        stream.read_exact(&mut request).await.unwrap();
+        assert_eq!(&request, b"GET /readyz");
+        stream
+            .write_all(b"HTTP/1.0 503 Service Unavailable\r\n\r\nno Redis\n")
+            .await
+            .unwrap();
+        stream.shutdown().await.unwrap();
+        // Read to the end: closing with unread bytes would reset the answer away.
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(process.admin_get("/readyz"), serve);
+    assert_eq!(
+        answer.unwrap(),
+        Answer {
+            status: 503,
+            body: "no Redis\n".to_owned()
+        }
+    );
 }
 
 #[test]
