@@ -5,15 +5,13 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use distjob_core::{KeyScheme, Layout, keys::PrefixError, znode::RootError};
+use distjob_core::{KeyScheme, Layout};
 use redis::IntoConnectionInfo as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tracing_subscriber::EnvFilter;
 
 use super::error::Problems;
 use super::{duration, mask_secrets};
-use crate::store::StoreSettings;
-use crate::zk::SessionSettings;
 
 /// `[zookeeper]`: the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,19 +29,6 @@ pub struct ZooKeeperConfig {
 }
 
 impl ZooKeeperConfig {
-    /// How to open a session by this.
-    ///
-    /// # Errors
-    /// When the root is no path; [`check`](Self::check) has said so before.
-    pub fn session_settings(&self) -> Result<SessionSettings, RootError> {
-        Ok(SessionSettings {
-            connect: self.connect.clone(),
-            layout: Layout::new(&self.root)?,
-            session_timeout: self.session_timeout,
-            operation_timeout: self.operation_timeout,
-        })
-    }
-
     /// Reports values that make no sense.
     pub fn check(&self, problems: &mut Problems<'_>) {
         if let Err(what) = check_connect(&self.connect) {
@@ -122,19 +107,6 @@ impl fmt::Debug for RedisConfig {
 }
 
 impl RedisConfig {
-    /// How to use the store by this.
-    ///
-    /// # Errors
-    /// When the prefix cannot be one; [`check`](Self::check) has said so before.
-    pub fn store_settings(&self) -> Result<StoreSettings, PrefixError> {
-        let keys = KeyScheme::new(self.prefix.as_str())?;
-        Ok(StoreSettings {
-            response_timeout: self.response_timeout,
-            connection_timeout: self.connect_timeout,
-            ..StoreSettings::new(self.url.as_str(), keys)
-        })
-    }
-
     /// Reports values that make no sense.
     pub fn check(&self, problems: &mut Problems<'_>) {
         if let Err(error) = self.url.as_str().into_connection_info() {
