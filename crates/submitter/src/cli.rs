@@ -1,0 +1,157 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
+use distjob_core::{JobId, QueueName, submission::STEM_BYTES_MAX};
+use distjob_runtime::config::CommonArgs;
+use humantime_serde::re::humantime;
+
+use crate::random;
+
+/// Makes jobs of tasks.
+#[derive(Debug, Parser)]
+#[command(name = "submitter", version)]
+pub struct Args {
+    /// The flags of all programs.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Submit one input and end
+    ///
+    /// Each line of the input is a task, as it stands: only the newline is taken off, an empty line is an empty task, and
+    /// a last line without its newline counts. The id of each job that was created is printed on a line of its own as
+    /// soon as the job is safe.
+    ///
+    /// Submitting under an --id that was used before changes nothing and is a success: "already submitted" on stderr,
+    /// nothing on stdout. That is remembered while the job is there, and afterwards for the watchers' tombstone_ttl.
+    #[command(verbatim_doc_comment)]
+    Once(Order),
+}
+
+/// What to submit, and how.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Order {
+    /// The input, one task a line; - or nothing is stdin
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// The kind of work; the default is set by [submitter] queue
+    #[arg(long)]
+    pub(crate) queue: Option<QueueName>,
+
+    /// The job's id instead of a fresh one; with --batch ids are ID-0001, ID-0002 and so on
+    #[arg(long)]
+    pub(crate) id: Option<JobId>,
+
+    /// Make a job of each N tasks; without it the whole input is one job, even when it is empty
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) batch: Option<u64>,
+
+    /// Give up, with status 69, when a store does not answer for so long, as in 90s or 5m
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Instead of an input submit K distinct random numbers from 5000 to 90000000
+    #[arg(long, value_name = "K", conflicts_with = "file",
+        value_parser = clap::value_parser!(u64).range(..=random::NUMBERS))]
+    pub(crate) random_numbers: Option<u64>,
+}
+
+impl Args {
+    /// What to do.
+    ///
+    /// # Errors
+    /// A mistake of usage that no single flag shows.
+    pub fn order(&self) -> Result<Order, clap::Error> {
+        let usage = |kind, message: String| Err(Self::command().error(kind, message));
+        let Some(Command::Once(order)) = &self.command else {
+            if self.common.check_config || self.common.print_config {
+                return Ok(Order::nothing());
+            }
+            return usage(
+                ErrorKind::MissingSubcommand,
+                "say what to do: submitter once, or submitter --help".to_owned(),
+            );
+        };
+        match &order.id {
+            Some(id) if order.batch.is_some() && id.as_str().len() > STEM_BYTES_MAX => usage(
+                ErrorKind::ValueValidation,
+                format!("with --batch an --id has at most {STEM_BYTES_MAX} characters: a number is appended"),
+            ),
+            _ => Ok(order.clone()),
+        }
+    }
+}
+
+impl Order {
+    /// For a start that will do no more than look at the configuration.
+    const fn nothing() -> Self {
+        Self {
+            file: None,
+            queue: None,
+            id: None,
+            batch: None,
+            timeout: None,
+            random_numbers: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(line: &str) -> Result<Order, String> {
+        Args::try_parse_from(line.split_whitespace())
+            .and_then(|args| args.order())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn an_order_is_understood() {
+        let order = order("submitter once - --queue primes --id a --batch 7 --timeout 90s").unwrap();
+        assert_eq!(order.queue, Some(QueueName::new("primes").unwrap()));
+        assert_eq!(order.id, Some(JobId::new("a").unwrap()));
+        assert_eq!(
+            (order.batch, order.timeout),
+            (Some(7), Some(Duration::from_secs(90)))
+        );
+    }
+
+    #[test]
+    fn mistakes_of_usage_are_named() {
+        let long = format!("submitter once --batch 7 --id {}", "a".repeat(54));
+        for (line, reason) in [
+            ("submitter", "submitter once"),
+            ("submitter once --id a/b", "a job id consists of"),
+            ("submitter once --queue a.b", "a queue name consists of"),
+            ("submitter once --batch 0", "0 is not in 1.."),
+            (
+                "submitter once --random-numbers 89995002",
+                "89995002 is not in 0..=89995001",
+            ),
+            ("submitter once x --random-numbers 1", "cannot be used with"),
+            ("submitter once --timeout 10", "time unit needed"),
+            (&long, "at most 53 characters"),
+        ] {
+            let error = order(line).unwrap_err();
+            assert!(error.contains(reason), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn looking_at_the_configuration_needs_no_order() {
+        assert!(order("submitter --check-config").is_ok());
+    }
+}

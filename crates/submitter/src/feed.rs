@@ -1,0 +1,189 @@
+//! The input, read by a thread of its own: whatever it is, it cannot hold up what keeps staged tasks alive.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, IsTerminal as _, stdin},
+    path::Path,
+    thread,
+};
+
+use anyhow::{Context as _, anyhow};
+use rand::rngs::StdRng;
+use tokio::sync::mpsc;
+
+use crate::{
+    cli::Order,
+    config::SubmitterConfig,
+    lines::{InputError, Lines},
+    pieces::{Cut, Piece, Pieces},
+    random::RandomNumbers,
+};
+
+/// Pieces that are read ahead.
+const READ_AHEAD: usize = 2;
+
+/// Bytes that one read of the input asks for.
+const READ_BYTES: usize = 1 << 16;
+
+type Tasks = Box<dyn Iterator<Item = Result<Vec<u8>, InputError>> + Send>;
+
+/// How long the input is, as far as that is known beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// So many bytes, newlines included.
+    Bytes(u64),
+    /// So many tasks.
+    Tasks(u64),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What is to be submitted.
+pub(crate) struct Input {
+    tasks: Tasks,
+    /// How messages call it.
+    name: String,
+    extent: Extent,
+}
+
+impl Input {
+    /// Opens the input that `order` names.
+    pub(crate) fn open(order: &Order, max_task_bytes: u64) -> anyhow::Result<Self> {
+        if let Some(count) = order.random_numbers {
+            return Ok(Self {
+                tasks: Box::new(RandomNumbers::new(rand::make_rng::<StdRng>(), count).map(Ok)),
+                name: "random numbers".to_owned(),
+                extent: Extent::Tasks(count),
+            });
+        }
+        match order.file.as_deref() {
+            None => Ok(Self::stdin(max_task_bytes)),
+            Some(path) if path == Path::new("-") => Ok(Self::stdin(max_task_bytes)),
+            Some(path) => {
+                Self::file(path, max_task_bytes).with_context(|| format!("failed to open {}", path.display()))
+            }
+        }
+    }
+
+    fn stdin(max_task_bytes: u64) -> Self {
+        if stdin().is_terminal() {
+            eprintln!("submitter: reading tasks from the terminal, one a line; end with ctrl-D");
+        }
+        Self {
+            tasks: lines(BufReader::with_capacity(READ_BYTES, stdin()), max_task_bytes),
+            name: "stdin".to_owned(),
+            extent: Extent::Unknown,
+        }
+    }
+
+    fn file(path: &Path, max_task_bytes: u64) -> std::io::Result<Self> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        let extent = if metadata.is_file() {
+            Extent::Bytes(metadata.len())
+        } else {
+            Extent::Unknown
+        };
+        Ok(Self {
+            tasks: lines(BufReader::with_capacity(READ_BYTES, file), max_task_bytes),
+            name: path.display().to_string(),
+            extent,
+        })
+    }
+
+    /// How long it is.
+    pub(crate) const fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// Begins to read.
+    pub(crate) fn feed(self, config: &SubmitterConfig, job_tasks: Option<u64>) -> anyhow::Result<Feed> {
+        let cut = Cut {
+            batch_bytes: config.push_max_bytes,
+            batch_tasks: config.push_max_tasks,
+            job_tasks,
+        };
+        let (sender, pieces) = mpsc::channel(READ_AHEAD);
+        let tasks = self.tasks;
+        thread::Builder::new()
+            .name("input".to_owned())
+            .spawn(move || {
+                for piece in Pieces::new(tasks, cut) {
+                    // Nobody takes it: the program is about to end.
+                    if sender.blocking_send(Some(piece)).is_err() {
+                        return;
+                    }
+                }
+                let _ = sender.blocking_send(None);
+            })
+            .context("failed to start a thread for the input")?;
+        Ok(Feed {
+            pieces,
+            name: self.name,
+        })
+    }
+}
+
+fn lines(input: impl BufRead + Send + 'static, max_task_bytes: u64) -> Tasks {
+    Box::new(Lines::new(input, max_task_bytes))
+}
+
+/// The pieces of an input that is being read.
+pub(crate) struct Feed {
+    pieces: mpsc::Receiver<Option<Result<Piece, InputError>>>,
+    name: String,
+}
+
+impl Feed {
+    /// The next piece, `None` after the last. Cancel safe.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Piece>> {
+        // The end is said, not concluded from silence: a reader that died must not make the input look shorter.
+        let piece = self
+            .pieces
+            .recv()
+            .await
+            .ok_or_else(|| anyhow!("failed to read {}: its reader ended before it did", self.name))?;
+        piece
+            .transpose()
+            .with_context(|| format!("failed to submit {}", self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(tasks: impl Iterator<Item = Result<Vec<u8>, InputError>> + Send + 'static) -> Feed {
+        let input = Input {
+            tasks: Box::new(tasks),
+            name: "a test".to_owned(),
+            extent: Extent::Unknown,
+        };
+        let config = SubmitterConfig {
+            queue: distjob_core::QueueName::default_queue(),
+            timeout: std::time::Duration::ZERO,
+            push_max_bytes: 100,
+            push_max_tasks: 1,
+            max_task_bytes: 100,
+            staging_ttl: std::time::Duration::ZERO,
+        };
+        input.feed(&config, None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn all_pieces_arrive_and_then_the_end() {
+        let mut feed = feed([Ok(vec![1]), Ok(vec![2]), Ok(vec![3])].into_iter());
+        for byte in 1..=3 {
+            assert_eq!(feed.next().await.unwrap(), Some(Piece::Tasks(vec![vec![byte]])));
+        }
+        assert_eq!(feed.next().await.unwrap(), Some(Piece::JobEnd));
+        assert_eq!(feed.next().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_dies_is_not_taken_for_the_end_of_the_input() {
+        let mut feed = feed(std::iter::from_fn(|| panic!("this panic is part of the test")));
+        let error = feed.next().await.unwrap_err().to_string();
+        assert_eq!(error, "failed to read a test: its reader ended before it did");
+    }
+}

@@ -1,0 +1,32 @@
+//! Makes jobs of tasks.
+//!
+//! ```text
+//!  file, pipe or random numbers
+//!       │  lines: one task a line              a thread of its own
+//!       │  pieces: jobs, and batches of them
+//!       ▼
+//!  staging: push … push, keep alive            Redis, invisible, expires by itself
+//!       │
+//!  create ─ open                               ZooKeeper, then Redis: now it is a job
+//!       │
+//!  the id on stdout
+//! ```
+//!
+//! Until the znode is created nothing of a job is visible, whatever happens; after `open` has answered it is whole, and
+//! safe. What lies between is [`job`]: it ends with one of the two, or takes the job back.
+//!
+//! Memory is bounded by a few batches, whatever the size of the input.
+
+mod cli;
+mod config;
+mod feed;
+mod job;
+mod lines;
+mod once;
+mod pieces;
+mod progress;
+mod random;
+
+pub use cli::{Args, Order};
+pub use config::{Config, EMBEDDED_CONFIG, SubmitterConfig};
+pub use once::run;
