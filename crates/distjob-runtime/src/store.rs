@@ -24,6 +24,7 @@ mod client;
 mod connection;
 mod counts;
 mod error;
+mod errors_metric;
 mod ledger_mark;
 mod retry;
 mod scan;
@@ -37,6 +38,7 @@ pub use connection::ConnectionState;
 pub use counts::StoreCounts;
 use distjob_core::{KeyScheme, keys::PrefixError};
 pub use error::StoreError;
+pub use errors_metric::StoreErrors;
 pub use retry::retrying;
 pub use scan::{MetaEntry, MetaPage};
 

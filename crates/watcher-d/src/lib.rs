@@ -1,0 +1,80 @@
+//! The daemon that delivers the results of distjob's jobs.
+//!
+//! Reading order: [`run`], `server` (the loop of one term), `pipeline` (one job from its lock to its end), `sink` (the
+//! file that comes out), `attempts` (what is tried again, and when).
+//!
+//! **Architecture invariants:** nothing here decides what an answer of the store means; that is
+//! [`distjob_core::watcher`]. Nothing that matters is remembered across pipelines or terms: the stores have it all. A
+//! write that needs a lock is made only through the session that holds it.
+
+use distjob_core::Role;
+use distjob_runtime::{
+    member::{Conditions, Doorman},
+    program::Context,
+    store::{JobStore, StoreErrors, StoreSettings},
+    zk::{SessionSettings, TermSettings},
+};
+
+mod attempts;
+mod census;
+mod config;
+mod metrics;
+mod pipeline;
+mod server;
+mod sink;
+
+pub use config::{Config, SinkConfig, WatcherConfig};
+
+use self::{
+    metrics::WatcherMetrics,
+    server::{Server, TermEnd, Watcher},
+};
+
+/// The configuration as it is shipped.
+pub const EMBEDDED_CONFIG: &str = include_str!("../../../config/watcher-d.toml");
+
+/// Runs a watcher until it is asked to stop.
+///
+/// # Errors
+/// When the configuration cannot be used after all.
+pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
+    let Context {
+        settings,
+        updates,
+        stop,
+        heartbeat,
+        readiness,
+        metrics,
+    } = context;
+    let doorman = Doorman {
+        settings: TermSettings {
+            session: SessionSettings::new(&settings.zookeeper)?,
+            role: Role::Watcher,
+            scrub_every: settings.watcher.scrub_every,
+        },
+        store: JobStore::new(&StoreSettings::try_from(&settings.redis)?)?,
+        conditions: Conditions::require(&readiness),
+    };
+    metrics.collect(StoreErrors::of(doorman.store.clone()));
+    let metrics = WatcherMetrics::register(&metrics);
+    let slots = u32::try_from(settings.watcher.pipelines).unwrap_or(u32::MAX);
+    let mut watcher = Watcher {
+        doorman,
+        updates,
+        stop,
+        heartbeat,
+        metrics,
+    };
+    // A watcher serves all queues: it names none.
+    while let Some(term) = watcher
+        .doorman
+        .begin_term(&watcher.stop, &watcher.heartbeat, &[], slots)
+        .await
+    {
+        watcher.metrics.terms.inc();
+        if Server::new(&mut watcher, term).serve().await == TermEnd::Stopped {
+            break;
+        }
+    }
+    Ok(())
+}

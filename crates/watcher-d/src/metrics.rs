@@ -1,0 +1,110 @@
+//! What the watcher counts.
+
+use std::time::Duration;
+
+use distjob_core::JobState;
+use distjob_runtime::metrics::Metrics;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+};
+
+use crate::sink::Tally;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+/// The watcher's metrics. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub(crate) struct WatcherMetrics {
+    jobs: Family<StateLabel, Gauge>,
+    tasks: Family<OutcomeLabel, Counter>,
+    jobs_delivered: Counter,
+    bytes_written: Counter,
+    delivery_seconds: Histogram,
+    /// Cancelled jobs that this watcher cleaned up.
+    pub jobs_cancelled: Counter,
+    /// Jobs that this watcher declared lost.
+    pub jobs_lost: Counter,
+    /// Jobs that this watcher gave back to the executors.
+    pub jobs_returned: Counter,
+    /// Failed attempts to write a result.
+    pub sink_failures: Counter,
+    /// Locks held.
+    pub locks: Gauge,
+    /// Jobs in this watcher's share.
+    pub jobs_share: Gauge,
+    /// Live executors.
+    pub executors: Gauge,
+    /// Live watchers.
+    pub watchers: Gauge,
+    /// 1 while the ZooKeeper session has a connection.
+    pub session_connected: Gauge,
+    /// Terms begun: one for each ZooKeeper session.
+    pub terms: Counter,
+}
+
+impl WatcherMetrics {
+    /// Registers all of them.
+    #[must_use]
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let counter = |name, help| metrics.register(name, help, Counter::default());
+        let gauge = |name, help| metrics.register(name, help, Gauge::default());
+        let seconds = Histogram::new([
+            0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+        ]);
+        Self {
+            jobs: metrics.register("jobs", "Jobs in the ledger by state", Family::default()),
+            tasks: metrics.register("tasks_delivered", "Tasks delivered by outcome", Family::default()),
+            jobs_delivered: counter("jobs_delivered", "Jobs delivered"),
+            bytes_written: counter("sink_bytes", "Bytes of delivered files"),
+            delivery_seconds: metrics.register(
+                "delivery_seconds",
+                "Time from the lock on a processed job to its deletion",
+                seconds,
+            ),
+            jobs_cancelled: counter("jobs_cancelled", "Cancelled jobs that were cleaned up"),
+            jobs_lost: counter("jobs_lost", "Jobs declared lost"),
+            jobs_returned: counter("jobs_returned", "Jobs given back to the executors, unfinished"),
+            sink_failures: counter("sink_failures", "Failed attempts to write a result"),
+            locks: gauge("locks", "Locks held"),
+            jobs_share: gauge("jobs_share", "Jobs for watchers in this watcher's share"),
+            executors: gauge("executors", "Live executors"),
+            watchers: gauge("watchers", "Live watchers"),
+            session_connected: gauge(
+                "zookeeper_connected",
+                "1 while the ZooKeeper session has a connection",
+            ),
+            terms: counter("terms", "ZooKeeper sessions in which this watcher was registered"),
+        }
+    }
+
+    /// Takes over how many jobs are in a state.
+    pub(crate) fn jobs_in(&self, state: JobState, count: i64) {
+        self.jobs
+            .get_or_create(&StateLabel {
+                state: state.as_str(),
+            })
+            .set(count);
+    }
+
+    /// Counts a delivered job.
+    pub(crate) fn delivered(&self, tally: Tally, took: Duration) {
+        self.tasks
+            .get_or_create(&OutcomeLabel { outcome: "ok" })
+            .inc_by(tally.ok);
+        self.tasks
+            .get_or_create(&OutcomeLabel { outcome: "err" })
+            .inc_by(tally.err);
+        self.jobs_delivered.inc();
+        self.bytes_written.inc_by(tally.bytes);
+        self.delivery_seconds.observe(took.as_secs_f64());
+    }
+}

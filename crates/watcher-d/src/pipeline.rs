@@ -1,0 +1,393 @@
+//! One job, from its lock to its end.
+//!
+//! ```text
+//! lock ── prcd, zpd ► status ► read, check, write ► sync ► still ours? ► rename ► uploaded ─┐
+//!   │                   └ unfinished: rest, then subm    └ a part is lost: lost             │
+//!   ├──── uploaded ─────────────────────────────────────────────────────────────────────────┼► drop ► delete
+//!   └──── cncl ► open ──────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Every step may be the last one that this process takes: whoever comes next sees the job's state and resumes. What is
+//! decided at each step is in [`distjob_core::watcher`]. The [points](drill) that tests can name are, in
+//! order: `locked`, `collected`, `before-rename`, `after-rename`, `uploaded`, `dropped`, `before-delete`.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use distjob_core::{
+    JobEntry, JobId, JobState, MemberName,
+    store::{DropReply, Read, ReadRequest, Status},
+    watcher::{FirstStep, Loss, Progress, Verdict, return_delay},
+};
+use distjob_runtime::{
+    drill,
+    member::Doorman,
+    store::{JobStore, StoreError, retrying},
+    zk::{Ledger, Lock, Locking, Written, ZkError},
+};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::WatcherConfig,
+    metrics::WatcherMetrics,
+    sink::{CollectError, Collected, Collecting, FileSink, SinkError},
+};
+
+/// How long Redis may fail to answer until the lock is given back.
+const STORE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What became of a job.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It is gone, and its lock with it.
+    Deleted,
+    /// There is nothing more to do, or nothing for this watcher, until the job or the members change.
+    Settled,
+    /// It is unfinished: after this time, when nothing has changed, it goes back to the executors.
+    Rest(Duration),
+}
+
+/// Why a job could not be brought further.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// Redis did not answer, or not clearly.
+    #[error("redis: {0}")]
+    Store(#[from] StoreError),
+    /// The result could not be written.
+    #[error("{0}")]
+    Sink(#[from] SinkError),
+    /// ZooKeeper refused, or the session is over.
+    #[error("zookeeper: {0}")]
+    ZooKeeper(#[from] ZkError),
+    /// The store is not known to belong to the ledger: nothing may be concluded from what it says.
+    #[error("the store is not known to belong to the ledger")]
+    NotOurs,
+    /// This watcher is to leave.
+    #[error("given up before its end")]
+    Abandoned,
+}
+
+/// Why a result could not be put together.
+enum Setback {
+    Loss(Loss),
+    Trouble(Trouble),
+}
+
+impl<E: Into<Trouble>> From<E> for Setback {
+    fn from(error: E) -> Self {
+        Self::Trouble(error.into())
+    }
+}
+
+impl From<CollectError> for Setback {
+    fn from(error: CollectError) -> Self {
+        match error {
+            CollectError::Loss(loss) => Self::Loss(loss),
+            CollectError::Sink(error) => Self::Trouble(error.into()),
+            CollectError::Discarded => Self::Trouble(Trouble::Abandoned),
+        }
+    }
+}
+
+/// What all pipelines of a term share.
+#[derive(Clone, Debug)]
+pub(crate) struct Tools {
+    /// The ledger, as this session may write it.
+    pub ledger: Ledger,
+    /// To ask whether the store belongs to it; holds the store.
+    pub doorman: Doorman,
+    /// Under which name to lock.
+    pub member: MemberName,
+    /// Where results go.
+    pub sink: FileSink,
+    /// Limits.
+    pub config: Arc<WatcherConfig>,
+    /// What is counted.
+    pub metrics: WatcherMetrics,
+    /// The request to give up at the next possible moment.
+    pub abandon: CancellationToken,
+}
+
+/// The way of one job through this watcher.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    /// What it works with.
+    pub tools: Tools,
+    /// Which job.
+    pub id: JobId,
+    /// What it looked like when it was picked.
+    pub entry: JobEntry,
+    /// Whether it has rested as it is and may go back.
+    pub rested: bool,
+}
+
+impl Pipeline {
+    /// Brings the job as far as possible, and holds its lock only meanwhile.
+    ///
+    /// # Errors
+    /// The job stands where it stood, or further; try again.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the lock behind until the session ends. Use [`Tools::abandon`].
+    pub(crate) async fn run(self) -> Result<Ended, Trouble> {
+        let began = Instant::now();
+        let Tools {
+            ledger,
+            member,
+            metrics,
+            ..
+        } = &self.tools;
+        let lock = match ledger.lock(&self.id, &self.entry, member).await? {
+            Locking::Held(lock) => lock,
+            Locking::Taken | Locking::Overtaken(_) => return Ok(Ended::Settled),
+        };
+        drill::point("locked");
+        metrics.locks.inc();
+        let result = self.act(&lock, began).await;
+        let unlocked = match result {
+            Ok(Ended::Deleted) => Ok(()),
+            _ => ledger.unlock(lock).await,
+        };
+        metrics.locks.dec();
+        let ended = result?;
+        unlocked?;
+        Ok(ended)
+    }
+
+    async fn act(&self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
+        match FirstStep::of(&self.entry.data) {
+            FirstStep::Leave => Ok(Ended::Settled),
+            FirstStep::Examine => self.examine(lock, began).await,
+            FirstStep::DeliverEmpty => match self.collect().await {
+                Ok(collected) => self.hand_over(lock, collected, began).await,
+                Err(Setback::Trouble(trouble)) => Err(trouble),
+                Err(Setback::Loss(loss)) => self.declare_lost(lock, loss).await,
+            },
+            FirstStep::CleanUp => {
+                self.check_ours().await?;
+                self.drop_keys().await?;
+                self.delete(lock, &self.entry).await
+            }
+            FirstStep::Cancel => self.cancel(lock).await,
+            FirstStep::Delete => self.delete(lock, &self.entry).await,
+        }
+    }
+
+    async fn examine(&self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
+        let count = self.entry.data.count;
+        let mut verdict = Verdict::of(count, &self.status().await?);
+        loop {
+            match verdict {
+                Verdict::Collect => match self.collect().await {
+                    Ok(collected) => return self.hand_over(lock, collected, began).await,
+                    Err(Setback::Trouble(trouble)) => return Err(trouble),
+                    // Never again `Collect`.
+                    Err(Setback::Loss(loss)) => {
+                        verdict = Verdict::after(loss, count, &self.status().await?);
+                    }
+                },
+                Verdict::Return => return self.give_back(lock).await,
+                Verdict::Suspect(loss) => return self.declare_lost(lock, loss).await,
+            }
+        }
+    }
+
+    /// The job's whole result on the disk, under a temporary name.
+    async fn collect(&self) -> Result<Collected, Setback> {
+        let collecting = self.tools.sink.collect(&self.id, &self.entry.data.queue);
+        match self.feed(&collecting).await {
+            Ok(()) => Ok(collecting.finish().await?),
+            Err(setback) => {
+                collecting.discard().await;
+                Err(setback)
+            }
+        }
+    }
+
+    /// Reads the job from its first task to its last; the next slice while the one before is written.
+    async fn feed(&self, collecting: &Collecting) -> Result<(), Setback> {
+        let mut progress = Progress::new(self.entry.data.count);
+        while !progress.is_complete() {
+            let slice = match self.read(progress.next()).await? {
+                Read::Slice(slice) => slice,
+                Read::Hole(index) => return Err(Setback::Loss(Loss::Hole(index))),
+                Read::Short => return Err(Setback::Loss(Loss::Short)),
+                Read::Gone => return Err(Setback::Loss(Loss::Missing(0))),
+            };
+            progress.advance(&slice).map_err(Setback::Loss)?;
+            let pushed = self
+                .tools
+                .abandon
+                .run_until_cancelled(collecting.push(slice))
+                .await;
+            match pushed {
+                Some(true) => {}
+                // The writer has given up, and `finish` says why.
+                Some(false) => return Ok(()),
+                None => return Err(Trouble::Abandoned.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// From a result on the disk to the end of the job.
+    async fn hand_over(&self, lock: &Lock, collected: Collected, began: Instant) -> Result<Ended, Trouble> {
+        let ledger = &self.tools.ledger;
+        // A paused process may have lost its lock long ago, and the job may be somebody else's by now.
+        if !ledger.holds(lock).await? {
+            tracing::info!(job.id = %self.id, "the lock was lost before the result was published");
+            return Ok(Ended::Settled);
+        }
+        drill::point("before-rename");
+        let tally = collected.publish().await?;
+        let uploaded = self.entry.data.in_state(JobState::Uploaded);
+        if ledger.set_locked(lock, &self.entry, &uploaded).await? != Written::Yes {
+            return Ok(Ended::Settled);
+        }
+        drill::point("uploaded");
+        let took = began.elapsed();
+        self.tools.metrics.delivered(tally, took);
+        tracing::info!(
+            job.id = %self.id,
+            queue = %self.entry.data.queue,
+            tasks = tally.ok + tally.err,
+            failed = tally.err,
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "delivered"
+        );
+        let entry = JobEntry {
+            data: uploaded,
+            version: self.entry.version.wrapping_add(1),
+            ..self.entry.clone()
+        };
+        if FirstStep::of(&entry.data) == FirstStep::CleanUp {
+            self.drop_keys().await?;
+        }
+        self.delete(lock, &entry).await
+    }
+
+    /// Gives the job back to the executors, after a rest that keeps it from going round at full speed.
+    async fn give_back(&self, lock: &Lock) -> Result<Ended, Trouble> {
+        if !self.rested {
+            return Ok(Ended::Rest(return_delay(self.entry.version)));
+        }
+        self.check_ours().await?;
+        let submitted = self.entry.data.in_state(JobState::Submitted);
+        if self
+            .tools
+            .ledger
+            .set_locked(lock, &self.entry, &submitted)
+            .await?
+            == Written::Yes
+        {
+            self.tools.metrics.jobs_returned.inc();
+            tracing::info!(job.id = %self.id, queue = %self.entry.data.queue, "unfinished, given back to the executors");
+        }
+        Ok(Ended::Settled)
+    }
+
+    async fn declare_lost(&self, lock: &Lock, loss: Loss) -> Result<Ended, Trouble> {
+        // An empty or foreign store has lost nothing: it is the wrong one.
+        self.check_ours().await?;
+        let why = loss.to_string();
+        let lost = self.entry.data.lost(&why);
+        if self.tools.ledger.set_locked(lock, &self.entry, &lost).await? == Written::Yes {
+            self.tools.metrics.jobs_lost.inc();
+            tracing::error!(
+                job.id = %self.id,
+                queue = %self.entry.data.queue,
+                why,
+                "lost; restore the store and set it to subm again, or cancel it with distjobctl"
+            );
+        }
+        Ok(Ended::Settled)
+    }
+
+    async fn cancel(&self, lock: &Lock) -> Result<Ended, Trouble> {
+        self.check_ours().await?;
+        let data = &self.entry.data;
+        // Opened first, so that the drop takes the tasks along and nobody can open them later.
+        self.patiently(|| {
+            self.store()
+                .open(&self.id, self.entry.life, data.count, &data.source)
+        })
+        .await?;
+        self.drop_keys().await?;
+        let ended = self.delete(lock, &self.entry).await?;
+        self.tools.metrics.jobs_cancelled.inc();
+        tracing::info!(job.id = %self.id, queue = %data.queue, "cancelled");
+        Ok(ended)
+    }
+
+    async fn drop_keys(&self) -> Result<(), Trouble> {
+        let ttl_s = self.tools.config.tombstone_ttl.as_secs().max(1);
+        let source = &self.entry.data.source;
+        let reply = self
+            .patiently(|| self.store().drop_job(&self.id, self.entry.life, source, ttl_s))
+            .await?;
+        drill::point("dropped");
+        if reply == DropReply::Stale {
+            tracing::debug!(job.id = %self.id, "nothing to drop: the store knows a later life of this id");
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, lock: &Lock, entry: &JobEntry) -> Result<Ended, Trouble> {
+        drill::point("before-delete");
+        match self.tools.ledger.delete_locked(lock, entry).await? {
+            Written::Yes => Ok(Ended::Deleted),
+            Written::Overtaken(_) | Written::LockLost => Ok(Ended::Settled),
+        }
+    }
+
+    async fn check_ours(&self) -> Result<(), Trouble> {
+        let session = self.tools.ledger.session();
+        match self.tools.doorman.belongs(session).await {
+            true => Ok(()),
+            false => Err(Trouble::NotOurs),
+        }
+    }
+
+    async fn status(&self) -> Result<Status, Trouble> {
+        let data = &self.entry.data;
+        self.patiently(|| {
+            self.store()
+                .status(&self.id, self.entry.life, data.count, &data.source)
+        })
+        .await
+    }
+
+    async fn read(&self, from: u64) -> Result<Read, Trouble> {
+        let request = ReadRequest {
+            life: self.entry.life,
+            from,
+            tasks_max: self.tools.config.slice_max_tasks,
+            bytes_max: self.tools.config.slice_max_bytes,
+        };
+        self.patiently(|| self.store().read(&self.id, request)).await
+    }
+
+    fn store(&self) -> &JobStore {
+        &self.tools.doorman.store
+    }
+
+    /// Repeats a call until its answer is clear, as long as there is patience.
+    async fn patiently<T, F>(&self, call: impl FnMut() -> F) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let until = async {
+            tokio::select! {
+                () = sleep(STORE_PATIENCE) => {}
+                () = self.tools.abandon.cancelled() => {}
+            }
+        };
+        match retrying(until, call).await {
+            Err(_) if self.tools.abandon.is_cancelled() => Err(Trouble::Abandoned),
+            answer => Ok(answer?),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The sink on a real file system.
+
+use distjob_core::{
+    MemberName, Packed, TaskRange, Zxid,
+    outcome::Outcome,
+    store::{Chunk, Slice},
+    watcher::Loss,
+};
+use tempfile::TempDir;
+
+use super::*;
+
+fn holder(born: u64, name: &str) -> Holder {
+    Holder {
+        born: Zxid::new(born),
+        name: MemberName::new(name).unwrap(),
+    }
+}
+
+fn id(text: &str) -> JobId {
+    JobId::new(text).unwrap()
+}
+
+fn queue() -> QueueName {
+    QueueName::default_queue()
+}
+
+fn sink_in(directory: &TempDir) -> FileSink {
+    FileSink::new(directory.path().join("a/b"), holder(7, "me"))
+}
+
+/// Tasks `lo..hi`, each its own index, the odd ones failed.
+fn slice(lo: u64, hi: u64) -> Slice {
+    let tasks: Vec<Vec<u8>> = (lo..hi).map(|index| index.to_string().into_bytes()).collect();
+    let mut packed = Packed::default();
+    for (index, task) in (lo..hi).zip(&tasks) {
+        packed.push(if index % 2 == 0 {
+            Outcome::Ok(task)
+        } else {
+            Outcome::Err(task)
+        });
+    }
+    let range = TaskRange::new(lo, hi).unwrap();
+    Slice {
+        chunks: vec![Chunk {
+            range,
+            packed: packed.bytes().to_vec(),
+        }],
+        tasks,
+    }
+}
+
+fn partials(sink: &FileSink) -> Vec<String> {
+    let entries = fs::read_dir(sink.queue_directory(&queue()).join(sweep::PARTIAL)).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_file_appears_whole_under_its_name_and_not_before() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink_in(&directory);
+    let collecting = sink.collect(&id("job"), &queue());
+    assert!(collecting.push(slice(0, 2)).await);
+    assert!(collecting.push(slice(2, 5)).await);
+    let collected = collecting.finish().await.unwrap();
+    let target = sink.target(&id("job"), &queue());
+    assert!(!target.exists());
+    assert_eq!(partials(&sink), ["job.0000000000000007.me"]);
+
+    let tally = collected.publish().await.unwrap();
+    let text = fs::read_to_string(target).unwrap();
+    assert_eq!(
+        tally,
+        Tally {
+            ok: 3,
+            err: 2,
+            bytes: text.len() as u64
+        }
+    );
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for (index, line) in lines.iter().enumerate() {
+        assert_eq!(line["index"], index);
+        assert_eq!(line["task"], index.to_string());
+        assert_eq!(line["outcome"], if index % 2 == 0 { "ok" } else { "err" });
+    }
+    assert_eq!(lines.len(), 5);
+    assert!(partials(&sink).is_empty());
+}
+
+#[tokio::test]
+async fn a_job_without_tasks_is_an_empty_file() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink_in(&directory);
+    let collected = sink.collect(&id("none"), &queue()).finish().await.unwrap();
+    assert_eq!(collected.publish().await.unwrap(), Tally::default());
+    assert_eq!(
+        fs::read(sink.target(&id("none"), &queue())).unwrap(),
+        Vec::<u8>::new()
+    );
+}
+
+#[tokio::test]
+async fn a_second_delivery_replaces_the_first() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink_in(&directory);
+    for _ in 0..2 {
+        let collecting = sink.collect(&id("job"), &queue());
+        collecting.push(slice(0, 3)).await;
+        collecting.finish().await.unwrap().publish().await.unwrap();
+    }
+    let text = fs::read_to_string(sink.target(&id("job"), &queue())).unwrap();
+    assert_eq!(text.lines().count(), 3);
+}
+
+#[tokio::test]
+async fn what_is_given_up_leaves_nothing() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink_in(&directory);
+    let collecting = sink.collect(&id("job"), &queue());
+    collecting.push(slice(0, 2)).await;
+    collecting.discard().await;
+    assert!(partials(&sink).is_empty());
+
+    drop(sink.collect(&id("job"), &queue()).finish().await.unwrap());
+    assert!(partials(&sink).is_empty());
+    assert!(!sink.target(&id("job"), &queue()).exists());
+}
+
+#[tokio::test]
+async fn outcomes_that_do_not_fit_their_tasks_end_the_file_with_the_place() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink_in(&directory);
+    let collecting = sink.collect(&id("job"), &queue());
+    let mut damaged = slice(2, 4);
+    damaged.chunks[0].packed.pop();
+    collecting.push(slice(0, 2)).await;
+    collecting.push(damaged).await;
+    // The writer gives up at some moment; from then on nothing is taken any more.
+    while collecting.push(slice(4, 6)).await {}
+    match collecting.finish().await {
+        Err(CollectError::Loss(loss)) => assert_eq!(loss, Loss::Corrupt(2)),
+        other => panic!("{other:?}"),
+    }
+    assert!(partials(&sink).is_empty());
+}
+
+#[tokio::test]
+async fn an_error_names_what_failed_and_where() {
+    let directory = TempDir::new().unwrap();
+    let blocker = directory.path().join("file");
+    fs::write(&blocker, "not a directory").unwrap();
+    let sink = FileSink::new(blocker.join("results"), holder(7, "me"));
+    let error = sink.collect(&id("job"), &queue()).finish().await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("create the directory ") && text.contains("/file: File exists"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn directories_that_were_removed_are_made_again() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink_in(&directory);
+    for _ in 0..2 {
+        let collected = sink.collect(&id("job"), &queue()).finish().await.unwrap();
+        collected.publish().await.unwrap();
+        assert!(sink.target(&id("job"), &queue()).exists());
+        fs::remove_dir_all(sink.directory()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn only_leftovers_of_members_proven_dead_are_swept() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink_in(&directory);
+    assert_eq!(sink.sweep(Arc::default()).await.unwrap(), 0);
+    sink.settle(&queue()).unwrap();
+    let names = [
+        "job.0000000000000003.dead",
+        "job.0000000000000004.alive",
+        "job.0000000000000009.younger-than-the-list",
+        "something.else",
+    ];
+    for name in names {
+        fs::write(
+            sink.queue_directory(&queue()).join(sweep::PARTIAL).join(name),
+            "x",
+        )
+        .unwrap();
+    }
+    let members = [(MemberName::new("alive").unwrap(), None)].into();
+    let roster = Arc::new(Roster {
+        as_of: Zxid::new(8),
+        members,
+    });
+    assert_eq!(sink.sweep(roster).await.unwrap(), 1);
+    assert_eq!(partials(&sink), names[1..]);
+}
