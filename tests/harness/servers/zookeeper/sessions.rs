@@ -4,9 +4,10 @@
 //! by attaching to it as its client would after a lost connection, and closing it. Attaching takes the session's
 //! password, which ZooKeeper derives from the session's id and a constant, with Java's `java.util.Random`.
 //!
-//! Other ways were looked at: a restart gives every session its full timeout again, and so does not expire any; a server
-//! that was paused for longer than the timeout reads the pings that piled up while it expires sessions, and which comes
-//! first is chance.
+//! The other ways: a restart gives every session its full timeout again, and expires none. A server that is paused for
+//! the timeout and two ticks more, then resumed, expires all that had this timeout: in every trial its expirer ran before
+//! it read what the clients had sent meanwhile. That takes as long as it takes, and no order is promised; it is the way to
+//! have the server close the connections too.
 
 use std::net::SocketAddr;
 use std::time::Duration;
