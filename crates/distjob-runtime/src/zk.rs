@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`Session`] (one connection to the ensemble and what its errors mean), [`Ledger`] (every read and
 //! write of a job's znode and lock, with unclear replies settled), [`RosterView`] and [`JobsView`] (what others do),
-//! [`Term`] (one session's life as a member: all of the above together).
+//! [`Term`] (one session's life as a member: all of the above together), [`JobWatch`] (one job, for somebody who waits).
 
 mod error;
 mod jobs;
@@ -10,6 +10,7 @@ mod ledger;
 mod roster;
 mod session;
 mod term;
+mod watch;
 
 pub use error::ZkError;
 pub use jobs::{JobChange, JobsView};
@@ -17,3 +18,4 @@ pub use ledger::{Created, JobRead, Ledger, Lock, Locking, Written};
 pub use roster::RosterView;
 pub use session::{ConnectionWatch, Session, SessionSettings, Settlement};
 pub use term::{Term, TermSettings};
+pub use watch::JobWatch;

@@ -44,7 +44,7 @@ impl JobRead {
         }
     }
 
-    fn new(data: &[u8], stat: &Stat) -> Self {
+    pub(super) fn new(data: &[u8], stat: &Stat) -> Self {
         let life = Zxid::from(stat.czxid);
         match JobData::parse(data) {
             Ok(data) => Self::Job(JobEntry {
