@@ -7,6 +7,10 @@
 //! embedded default               weakest; every key stands in it
 //! ```
 //!
+//! [`figment`] lays one over the other, and tells of each value where it was written. Its providers for files and for
+//! the environment are not used: the one takes a missing file for an empty one, the other reads what a process cannot
+//! read twice and a test cannot change.
+//!
 //! The embedded default says which keys there are and of which type each is, so no second schema exists: whatever
 //! else a layer holds is an error that names the layer and the nearest key. All problems of all layers are
 //! collected before anything is reported.
@@ -30,20 +34,18 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use figment::{Figment, value::Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use toml::{Table, Value};
 
 pub use args::{CommonArgs, Setting};
 pub use document::assert_documents;
 pub use error::{ConfigError, Problems};
-pub use layer::Origin;
 pub use print::mask_secrets;
 pub use reload::{Change, Reload};
 pub use sections::{AdminConfig, Listen, LogConfig, LogFormat, RedisConfig, ZooKeeperConfig};
 
 use check::Known;
-use layer::Entry;
 
 /// Where a program's file is looked for when `--config` names none.
 pub const CONFIG_DIRECTORY: &str = "/etc/distjob";
@@ -71,8 +73,10 @@ pub struct Loaded<T> {
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
     sources: Sources,
-    /// Every key with its effective value, normalised, and where that came from.
-    values: BTreeMap<String, (Value, Origin)>,
+    /// Tells of every key where its value was written.
+    layers: Figment,
+    /// Every key with its effective value, normalised.
+    values: BTreeMap<String, Value>,
 }
 
 /// What a configuration is read from; kept so that it can be read again.
@@ -104,60 +108,48 @@ pub fn load<T: Settings>(
 }
 
 fn read<T: Settings>(sources: Sources) -> Result<Loaded<T>, ConfigError> {
-    let defaults = check::embedded::<T>(sources.name, sources.embedded)?;
-    let known = Known::of(&defaults);
+    let known = Known::of::<T>(sources.name, sources.embedded)?;
     let mut problems = ConfigError::default();
 
     let mut entries = Vec::new();
     let file = layer::file_path(&sources.args, sources.name, &sources.directory);
     if let Some(path) = &file {
-        entries.extend(layer::file(path, &known).unwrap_or_else(|problem| {
-            problems.push(problem);
-            Vec::new()
-        }));
+        match layer::file(path, &known) {
+            Ok(found) => entries.extend(found),
+            Err(problem) => problems.push(problem),
+        }
     }
     entries.extend(layer::environment(&sources.environment, &known, &mut problems));
     entries.extend(layer::flags(&sources.args.set, &known));
-    entries.retain(|entry| match check::entry::<T>(entry, &known, &defaults) {
-        Ok(()) => true,
-        Err(problem) => {
-            problems.push(format!("{}: {problem}", entry.origin));
-            false
+    let mut layers = known.defaults().clone();
+    for entry in entries {
+        match known.check::<T>(&entry) {
+            Ok(()) => layers = layers.merge(entry),
+            Err(problem) => problems.push(format!("{}: {problem}", entry.place)),
         }
-    });
+    }
 
-    let loaded = combine(sources, file, defaults, entries, &mut problems)?;
+    let loaded = understand(sources, file, layers, &mut problems)?;
     problems.into_result(loaded)
 }
 
-/// Lays `entries`, weakest first, over `defaults`, and checks what comes out.
-fn combine<T: Settings>(
+/// Makes the program's struct of all layers, and checks what comes out.
+fn understand<T: Settings>(
     sources: Sources,
     file: Option<PathBuf>,
-    mut table: Table,
-    entries: Vec<Entry>,
+    layers: Figment,
     problems: &mut ConfigError,
 ) -> Result<Loaded<T>, ConfigError> {
-    let mut origins = BTreeMap::new();
-    for entry in entries {
-        check::insert(&mut table, &entry.key, entry.value);
-        origins.insert(entry.key, entry.origin);
-    }
-    let settings: T = check::understand(table)
+    let settings: T = layers
+        .extract()
         .map_err(|error| ConfigError::new(format!("the layers do not fit together: {error}")))?;
-    settings.check(&mut Problems::new(&origins, problems));
-    let values = check::leaves(&check::normalised(&settings)?)
-        .into_iter()
-        .map(|(key, value)| {
-            let origin = origins.get(&key).cloned().unwrap_or(Origin::Embedded);
-            (key, (value, origin))
-        })
-        .collect();
+    settings.check(&mut Problems::new(&layers, problems));
     Ok(Loaded {
-        settings: Arc::new(settings),
         file,
         sources,
-        values,
+        layers,
+        values: check::normalised(&settings)?,
+        settings: Arc::new(settings),
     })
 }
 

@@ -2,23 +2,53 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
-use toml::{Table, Value};
+use figment::Figment;
+use figment::error::{Kind, OneOf};
+use figment::providers::{Format as _, Toml};
+use figment::value::{Dict, Value};
+use serde::{Deserialize, Serialize};
+use toml_edit::de::ValueDeserializer;
 
 use super::Settings;
 use super::error::ConfigError;
-use super::layer::{Entry, describe};
+use super::layer::{EMBEDDED, Entry};
+use super::print::masked;
+
+/// How figment's dictionaries show the only type of TOML that they lack.
+const DATE: &str = "$__toml_private_datetime";
 
 /// The keys of a program with their embedded defaults, which also tell their types.
+#[derive(Debug)]
 pub(super) struct Known {
     leaves: BTreeMap<String, Value>,
+    defaults: Figment,
 }
 
 impl Known {
-    pub(super) fn of(defaults: &Table) -> Self {
-        Self {
-            leaves: leaves(defaults),
+    /// Those of the embedded default `text`, which has to hold every key and nothing else.
+    pub(super) fn of<T: Settings>(name: &str, text: &str) -> Result<Self, ConfigError> {
+        let broken = |what: String| ConfigError::new(format!("embedded default of {name}: {what}"));
+        let layer = Figment::from(Toml::string(text));
+        let settings: T = layer.extract().map_err(|error| broken(error.to_string()))?;
+        let written: Dict = layer.extract().map_err(|error| broken(error.to_string()))?;
+        let known = normalised(&settings)?;
+        if let Some(key) = leaves(&written).into_keys().find(|key| !known.contains_key(key)) {
+            return Err(broken(format!("unknown key `{key}`")));
         }
+        let entry = |(key, value): (&String, &Value)| Entry {
+            key: key.clone(),
+            value: value.clone(),
+            place: EMBEDDED.to_owned(),
+        };
+        Ok(Self {
+            defaults: known.iter().map(entry).fold(Figment::new(), Figment::merge),
+            leaves: known,
+        })
+    }
+
+    /// The weakest layer.
+    pub(super) fn defaults(&self) -> &Figment {
+        &self.defaults
     }
 
     pub(super) fn is_table(&self, key: &str) -> bool {
@@ -29,10 +59,10 @@ impl Known {
 
     /// The leaves of a layer. A table that is no table here is taken whole when it is empty or a key is expected in
     /// its place, so that it is reported rather than lost.
-    pub(super) fn flatten(&self, table: &Table) -> Vec<(String, Value)> {
+    pub(super) fn flatten(&self, table: &Dict) -> Vec<(String, Value)> {
         let mut found = Vec::new();
         walk("", table, &mut |key, value| {
-            let descend = value.as_table().is_some_and(|inner| {
+            let descend = as_table(value).is_some_and(|inner| {
                 !self.leaves.contains_key(&key) && (!inner.is_empty() || self.is_table(&key))
             });
             if !descend {
@@ -48,16 +78,44 @@ impl Known {
     pub(super) fn value_of(&self, key: &str, text: &str) -> Value {
         let quoted = text.starts_with(['"', '\'']);
         match self.leaves.get(key) {
-            Some(Value::String(_)) if !quoted => Value::String(text.to_owned()),
-            Some(Value::Array(_)) if !text.trim_start().starts_with('[') => text
+            Some(Value::String(..)) if !quoted => text.into(),
+            Some(Value::Array(..)) if !text.trim_start().starts_with('[') => text
                 .split(',')
                 .map(str::trim)
                 .filter(|item| !item.is_empty())
-                .map(Value::from)
                 .collect::<Vec<_>>()
                 .into(),
-            _ => text.parse().unwrap_or_else(|_| Value::String(text.to_owned())),
+            _ => text
+                .parse()
+                .and_then(|toml: ValueDeserializer| Deserialize::deserialize(toml))
+                .unwrap_or_else(|_| text.into()),
         }
+    }
+
+    /// Whether an entry names a key and its value has the key's type; if not, a message without the place.
+    pub(super) fn check<T: Settings>(&self, entry: &Entry) -> Result<(), String> {
+        let Entry { key, value, .. } = entry;
+        let Some(default) = self.leaves.get(key) else {
+            return Err(if self.is_table(key) {
+                format!("`{key}`: found {}, expected a table", describe(value))
+            } else {
+                format!(
+                    "unknown key `{key}`; the nearest known key is `{}`",
+                    self.nearest(key)
+                )
+            });
+        };
+        // Alone over the defaults: that tells what is wrong with this one, whatever else is.
+        let Err(error) = self.defaults.clone().merge(entry).extract::<T>() else {
+            return Ok(());
+        };
+        let expected = match error.kind {
+            _ if noun(value) != noun(default) => example(default),
+            Kind::InvalidValue(_, expected) => expected,
+            Kind::UnknownVariant(_, names) => OneOf(names).to_string(),
+            kind => return Err(format!("`{key}`: {kind}")),
+        };
+        Err(format!("`{key}`: found {}, expected {expected}", describe(value)))
     }
 
     /// The key that was most likely meant.
@@ -73,8 +131,12 @@ impl Known {
     }
 }
 
+fn as_table(value: &Value) -> Option<&Dict> {
+    value.as_dict().filter(|dict| !dict.contains_key(DATE))
+}
+
 /// Visits every value with its dotted key; `visit` says whether to go into a table.
-fn walk(prefix: &str, table: &Table, visit: &mut impl FnMut(String, &Value) -> bool) {
+fn walk(prefix: &str, table: &Dict, visit: &mut impl FnMut(String, &Value) -> bool) {
     for (name, value) in table {
         let key = if prefix.is_empty() {
             name.clone()
@@ -82,7 +144,7 @@ fn walk(prefix: &str, table: &Table, visit: &mut impl FnMut(String, &Value) -> b
             format!("{prefix}.{name}")
         };
         if visit(key.clone(), value)
-            && let Some(inner) = value.as_table()
+            && let Some(inner) = as_table(value)
         {
             walk(&key, inner, visit);
         }
@@ -90,10 +152,10 @@ fn walk(prefix: &str, table: &Table, visit: &mut impl FnMut(String, &Value) -> b
 }
 
 /// Every value below `table` that is no table, or an empty one, by its dotted key.
-pub(super) fn leaves(table: &Table) -> BTreeMap<String, Value> {
+fn leaves(table: &Dict) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     walk("", table, &mut |key, value| {
-        let descend = value.as_table().is_some_and(|inner| !inner.is_empty());
+        let descend = as_table(value).is_some_and(|inner| !inner.is_empty());
         if !descend {
             found.insert(key, value.clone());
         }
@@ -102,81 +164,45 @@ pub(super) fn leaves(table: &Table) -> BTreeMap<String, Value> {
     found
 }
 
-/// Puts `value` at the dotted `key`, which must lead through tables.
-pub(super) fn insert(table: &mut Table, key: &str, value: Value) {
-    let Some((first, rest)) = key.split_once('.') else {
-        table.insert(key.to_owned(), value);
-        return;
-    };
-    let inner = table.entry(first).or_insert_with(|| Value::Table(Table::new()));
-    if let Some(inner) = inner.as_table_mut() {
-        insert(inner, rest, value);
-    }
-}
-
-/// The table as the program's struct.
-pub(super) fn understand<T: DeserializeOwned>(table: Table) -> Result<T, toml::de::Error> {
-    T::deserialize(Value::Table(table))
-}
-
-/// The struct as a table again, every value written in one way.
-pub(super) fn normalised<T: serde::Serialize>(settings: &T) -> Result<Table, ConfigError> {
-    Table::try_from(settings)
+/// Every key of the struct with its value, each written in one way.
+pub(super) fn normalised(settings: &impl Serialize) -> Result<BTreeMap<String, Value>, ConfigError> {
+    Value::serialize(settings)
+        .map(|value| leaves(&value.into_dict().unwrap_or_default()))
         .map_err(|error| ConfigError::new(format!("cannot write the configuration as TOML: {error}")))
 }
 
-/// The embedded default, which has to hold every key and nothing else.
-pub(super) fn embedded<T: Settings>(name: &str, text: &str) -> Result<Table, ConfigError> {
-    let broken =
-        |what: &dyn std::fmt::Display| ConfigError::new(format!("embedded default of {name}: {what}"));
-    let table: Table = text.parse().map_err(|error: toml::de::Error| broken(&error))?;
-    let settings: T = understand(table.clone()).map_err(|error| broken(&error))?;
-    let known = leaves(&normalised(&settings)?);
-    match leaves(&table).into_keys().find(|key| !known.contains_key(key)) {
-        Some(key) => Err(broken(&format!("unknown key `{key}`"))),
-        None => normalised(&settings),
+/// The type of a value.
+fn noun(value: &Value) -> &'static str {
+    match value {
+        Value::String(..) | Value::Char(..) => "string",
+        Value::Num(_, number) if number.to_f64().is_some() => "number",
+        Value::Num(..) => "integer",
+        Value::Bool(..) => "boolean",
+        Value::Array(..) => "list",
+        Value::Dict(..) if as_table(value).is_none() => "date",
+        Value::Dict(..) => "table",
+        Value::Empty(..) => "nothing",
     }
 }
 
-/// Whether an entry names a key and its value has the key's type; if not, a message without the place.
-pub(super) fn entry<T: Settings>(entry: &Entry, known: &Known, defaults: &Table) -> Result<(), String> {
-    let Entry { key, value, .. } = entry;
-    let Some(default) = known.leaves.get(key) else {
-        return Err(if known.is_table(key) {
-            format!("`{key}`: found {}, expected a table", describe(value))
-        } else {
-            format!(
-                "unknown key `{key}`; the nearest known key is `{}`",
-                known.nearest(key)
-            )
-        });
-    };
-    // Alone over the defaults: that tells what is wrong with this one, whatever else is.
-    let mut table = defaults.clone();
-    insert(&mut table, key, value.clone());
-    let Err(error) = understand::<T>(table) else {
-        return Ok(());
-    };
-    Err(if value.same_type(default) {
-        format!("`{key}`: {}", error.message())
-    } else {
-        format!(
-            "`{key}`: found {}, expected {}",
-            describe(value),
-            expected(default)
-        )
-    })
+/// The value that was found.
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Array(..) | Value::Dict(..) => format!("a {}", noun(value)),
+        _ => format!("the {} {}", noun(value), masked(value)),
+    }
 }
 
-fn expected(default: &Value) -> String {
+/// What was expected, by the default.
+fn example(default: &Value) -> String {
     match default {
-        Value::String(text) if text.is_empty() => "a string".to_owned(),
-        Value::String(_) => format!("a string such as {default}"),
-        Value::Integer(number) => format!("an integer such as {number}"),
-        Value::Float(number) => format!("a number such as {number}"),
-        Value::Boolean(_) => "true or false".to_owned(),
-        Value::Datetime(_) => "a date".to_owned(),
-        Value::Array(_) => format!("a list such as {default}"),
-        Value::Table(_) => "a table".to_owned(),
+        Value::Bool(..) => "true or false".to_owned(),
+        Value::Dict(..) => "a table".to_owned(),
+        Value::String(_, text) if text.is_empty() => "a string".to_owned(),
+        _ => {
+            let noun = noun(default);
+            let article = if noun == "integer" { "an" } else { "a" };
+            format!("{article} {noun} such as {}", masked(default))
+        }
     }
 }

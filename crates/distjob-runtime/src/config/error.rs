@@ -1,9 +1,10 @@
 //! What is wrong with a configuration, all of it at once.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use super::layer::Origin;
+use figment::Figment;
+
+use super::layer::place;
 
 /// Everything that is wrong with a configuration; one message a line, each with its place. Exit status 78.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -50,19 +51,19 @@ impl std::error::Error for ConfigError {}
 /// Collects what [`Settings::check`](super::Settings::check) finds and says where each value came from.
 #[derive(Debug)]
 pub struct Problems<'a> {
-    origins: &'a BTreeMap<String, Origin>,
+    layers: &'a Figment,
     found: &'a mut ConfigError,
 }
 
 impl<'a> Problems<'a> {
-    pub(super) fn new(origins: &'a BTreeMap<String, Origin>, found: &'a mut ConfigError) -> Self {
-        Self { origins, found }
+    pub(super) fn new(layers: &'a Figment, found: &'a mut ConfigError) -> Self {
+        Self { layers, found }
     }
 
     /// Reports that the value of `key` (dotted) is bad; `message` follows the key, as in "must be at least 1s".
     pub fn report(&mut self, key: &str, message: impl fmt::Display) {
-        let origin = self.origins.get(key).unwrap_or(&Origin::Embedded);
-        self.found.push(format!("{origin}: `{key}` {message}"));
+        let place = place(self.layers, key);
+        self.found.push(format!("{place}: `{key}` {message}"));
     }
 
     /// Reports `message` about `key` unless `holds`.

@@ -1,16 +1,16 @@
 //! The layers above the embedded default, each read into entries: a dotted key, a value, and where it stands.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use toml::de::{DeTable, DeValue};
-use toml::{Spanned, Table, Value};
+use figment::providers::{Format as _, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use toml_edit::{ImDocument, TableLike};
 
 use super::args::{CommonArgs, Setting};
 use super::check::Known;
 use super::error::ConfigError;
-use super::print::mask_secrets;
 
 const PREFIX: &str = "DISTJOB_";
 
@@ -30,36 +30,31 @@ const TABLES: [&str; 9] = [
     "distjobctl",
 ];
 
-/// Where a value of the configuration was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// In the default that is part of the program.
-    Embedded,
-    /// In a file, at that line, counted from 1.
-    File(PathBuf, usize),
-    /// In the environment variable of that name.
-    Environment(String),
-    /// In `--set` of that key.
-    Flag(String),
-}
+/// Where a value stands that no layer above the embedded default has set.
+pub(super) const EMBEDDED: &str = "embedded default";
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Embedded => f.write_str("embedded default"),
-            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
-            Self::Environment(name) => write!(f, "environment variable {name}"),
-            Self::Flag(key) => write!(f, "flag --set {key}"),
-        }
-    }
-}
-
-/// One value of one layer.
-#[derive(Clone, Debug)]
+/// One value of one layer, and where it was written: the name that figment knows it by.
 pub(super) struct Entry {
     pub(super) key: String,
     pub(super) value: Value,
-    pub(super) origin: Origin,
+    pub(super) place: String,
+}
+
+impl Provider for Entry {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.place.clone())
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        (&self.key, &self.value).data()
+    }
+}
+
+/// Where the value that counts for `key` was written.
+pub(super) fn place<'a>(layers: &'a Figment, key: &str) -> &'a str {
+    layers
+        .find_metadata(key)
+        .map_or(EMBEDDED, |metadata| &metadata.name)
 }
 
 /// The file to read: the named one, whether it is there or not, else the program's own if it is there.
@@ -73,40 +68,35 @@ pub(super) fn file_path(args: &CommonArgs, name: &str, directory: &Path) -> Opti
 
 /// The entries of a file, or why it cannot be read.
 pub(super) fn file(path: &Path, known: &Known) -> Result<Vec<Entry>, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("{}: cannot read: {error}", path.display()))?;
-    let syntax = |error: toml::de::Error| {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: cannot read: {error}"))?;
+    // The parser that figment uses, here for what figment does not keep: the lines.
+    let document = ImDocument::parse(text.as_str()).map_err(|error| {
         let line = error.span().map_or(1, |span| line_of(&text, span.start));
-        format!("{}:{line}: {}", path.display(), error.message())
-    };
-    let table: Table = text.parse().map_err(syntax)?;
-    let spans = DeTable::parse(&text).map_err(syntax)?;
-    let entries = known.flatten(&table).into_iter().map(|(key, value)| {
-        let offset = offset_of(spans.get_ref(), &key);
+        format!("{shown}:{line}: {}", error.message().replace('\n', ", "))
+    })?;
+    let layer: Dict = Figment::from(Toml::string(&text))
+        .extract()
+        .map_err(|error| format!("{shown}: {error}"))?;
+    let entries = known.flatten(&layer).into_iter().map(|(key, value)| {
+        let line = line_of(&text, offset_of(document.as_table(), &key));
         Entry {
             key,
             value,
-            origin: Origin::File(path.to_owned(), line_of(&text, offset)),
+            place: format!("{shown}:{line}"),
         }
     });
     Ok(entries.collect())
 }
 
 /// Where the key stands in the text, in bytes; of its table when the key itself cannot be found.
-fn offset_of(table: &DeTable<'_>, key: &str) -> usize {
-    let mut table = table;
-    let mut offset = 0;
-    for part in key.split('.') {
-        let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref() == part) else {
-            break;
-        };
-        offset = name.span().start;
-        match Spanned::get_ref(value) {
-            DeValue::Table(inner) => table = inner,
-            _ => break,
-        }
-    }
-    offset
+fn offset_of(table: &dyn TableLike, key: &str) -> usize {
+    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
+    let Some((name, item)) = table.get_key_value(first) else {
+        return 0;
+    };
+    let within = item.as_table_like().map_or(0, |inner| offset_of(inner, rest));
+    within.max(name.span().map_or(0, |span| span.start))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -128,14 +118,14 @@ pub(super) fn environment(
         if !known.is_table(table) && TABLES.contains(&table) {
             continue;
         }
-        let origin = Origin::Environment(name.to_owned());
+        let place = format!("environment variable {name}");
         match text.to_str() {
             Some(text) => entries.push(Entry {
                 value: known.value_of(&key, text),
                 key,
-                origin,
+                place,
             }),
-            None => problems.push(format!("{origin}: is not valid UTF-8")),
+            None => problems.push(format!("{place}: is not valid UTF-8")),
         }
     }
     // The order of the environment is no order that anyone chose.
@@ -158,20 +148,7 @@ pub(super) fn flags(settings: &[Setting], known: &Known) -> Vec<Entry> {
     let entry = |setting: &Setting| Entry {
         key: setting.key.clone(),
         value: known.value_of(&setting.key, &setting.text),
-        origin: Origin::Flag(setting.key.clone()),
+        place: format!("flag --set {}", setting.key),
     };
     settings.iter().map(entry).collect()
-}
-
-/// The value in the words of an error message.
-pub(super) fn describe(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("the string \"{}\"", mask_secrets(text)),
-        Value::Integer(number) => format!("the integer {number}"),
-        Value::Float(number) => format!("the number {number}"),
-        Value::Boolean(flag) => format!("the boolean {flag}"),
-        Value::Datetime(_) => "a date".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Table(_) => "a table".to_owned(),
-    }
 }

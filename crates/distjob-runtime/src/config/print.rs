@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use toml::Value;
+use figment::value::Value;
+use serde::Serialize as _;
+use toml_edit::ser::ValueSerializer;
 
-use super::{Loaded, Origin};
+use super::Loaded;
+use super::layer::{EMBEDDED, place};
 
 const MASK: &str = "***";
 
@@ -15,7 +18,7 @@ impl<T> Loaded<T> {
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         let mut current = "";
-        for (key, (value, origin)) in &self.values {
+        for (key, value) in &self.values {
             let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
             if table != current {
                 let gap = if text.is_empty() { "" } else { "\n" };
@@ -23,8 +26,9 @@ impl<T> Loaded<T> {
                 current = table;
             }
             let _ = write!(text, "{name} = {}", masked(value));
-            if *origin != Origin::Embedded {
-                let _ = write!(text, "  # {origin}");
+            let place = place(&self.layers, key);
+            if place != EMBEDDED {
+                let _ = write!(text, "  # {place}");
             }
             text.push('\n');
         }
@@ -35,12 +39,14 @@ impl<T> Loaded<T> {
 /// The value as TOML with the passwords of the URLs in it masked.
 pub(super) fn masked(value: &Value) -> String {
     match value {
-        Value::String(text) => Value::String(mask_secrets(text).into_owned()).to_string(),
-        Value::Array(items) => {
+        Value::String(_, text) => toml_edit::Value::from(mask_secrets(text).as_ref()).to_string(),
+        Value::Array(_, items) => {
             let items: Vec<_> = items.iter().map(masked).collect();
             format!("[{}]", items.join(", "))
         }
-        other => other.to_string(),
+        other => other
+            .serialize(ValueSerializer::new())
+            .map_or_else(|error| error.to_string(), |value| value.to_string()),
     }
 }
 

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use toml::Table;
+use figment::Figment;
 
 use super::error::ConfigError;
-use super::layer::Entry;
+use super::layer::{Entry, place};
 use super::print::masked;
-use super::{Loaded, Settings, combine, read};
+use super::{Loaded, Settings, read, understand};
 
 /// `log.level` is taken over by the shared part of every program.
 const ALWAYS_RELOADABLE: &str = "log.level";
@@ -57,21 +57,15 @@ impl<T: Settings> Loaded<T> {
         let keys: BTreeSet<_> = self.values.keys().chain(next.values.keys()).collect();
         let in_force = keys.into_iter().filter_map(|key| {
             let side = if reloadable::<T>(key) { &next } else { self };
-            let (value, origin) = side.values.get(key)?.clone();
             Some(Entry {
                 key: key.clone(),
-                value,
-                origin,
+                value: side.values.get(key)?.clone(),
+                place: place(&side.layers, key).to_owned(),
             })
         });
+        let layers = in_force.fold(Figment::new(), Figment::merge);
         let mut problems = ConfigError::default();
-        let loaded = combine(
-            self.sources.clone(),
-            next.file.clone(),
-            Table::new(),
-            in_force.collect(),
-            &mut problems,
-        )?;
+        let loaded = understand(self.sources.clone(), next.file.clone(), layers, &mut problems)?;
         Ok(Reload {
             loaded: problems.into_result(loaded)?,
             applied,
@@ -83,11 +77,10 @@ impl<T: Settings> Loaded<T> {
     #[must_use]
     pub fn changes(&self, next: &Self) -> Vec<Change> {
         let keys: BTreeSet<_> = self.values.keys().chain(next.values.keys()).collect();
-        let value = |side: &Self, key| side.values.get(key).map(|(value, _)| value.clone());
         keys.into_iter()
             .filter_map(|key| {
-                let (old, new) = (value(self, key), value(next, key));
-                let written = |value: Option<_>| value.as_ref().map_or_else(|| "-".to_owned(), masked);
+                let (old, new) = (self.values.get(key), next.values.get(key));
+                let written = |value: Option<_>| value.map_or_else(|| "-".to_owned(), masked);
                 (old != new).then(|| Change {
                     key: key.clone(),
                     old: written(old),
