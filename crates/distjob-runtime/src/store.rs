@@ -41,6 +41,7 @@ pub use error::StoreError;
 pub use errors_metric::StoreErrors;
 pub use retry::retrying;
 pub use scan::{MetaEntry, MetaPage};
+pub use scripts::scripts;
 
 use crate::config::RedisConfig;
 

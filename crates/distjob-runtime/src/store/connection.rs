@@ -20,7 +20,7 @@ use redis::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use super::{StoreSettings, error::spoils_connection, retry::backoff};
+use super::{StoreSettings, error::spoils_connection, retry::backoff, scripts::load_all};
 
 /// Longest wait between two attempts to connect.
 pub(super) const DELAY_MAX: Duration = Duration::from_secs(2);
@@ -138,16 +138,21 @@ impl Connections {
     }
 
     async fn connect(&self) -> Result<Vec<MultiplexedConnection>, RedisError> {
-        let one = || async {
-            let mut connection = self
-                .client
-                .get_multiplexed_async_connection_with_config(&self.config)
-                .await?;
-            // A server that is still loading takes connections, and says so to the first command.
-            redis::cmd("PING").query_async::<()>(&mut connection).await?;
-            Ok(connection)
-        };
-        try_join_all((0..self.count).map(|_| one())).await
+        let connections = try_join_all((0..self.count).map(|_| self.connect_one())).await?;
+        if let Some(first) = connections.first() {
+            load_all(first).await?;
+        }
+        Ok(connections)
+    }
+
+    async fn connect_one(&self) -> Result<MultiplexedConnection, RedisError> {
+        let mut connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&self.config)
+            .await?;
+        // A server that is still loading its data takes connections, and says so to the first command.
+        redis::cmd("PING").query_async::<()>(&mut connection).await?;
+        Ok(connection)
     }
 
     fn connected(&self, connections: Vec<MultiplexedConnection>) -> Arc<Generation> {

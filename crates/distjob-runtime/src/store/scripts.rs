@@ -6,7 +6,8 @@ use distjob_core::{
     job::TASKS_MAX,
     store::{FREED_LISTED_MAX, GRANT_TASKS_MAX},
 };
-use redis::Cmd;
+use futures::future::try_join_all;
+use redis::{Cmd, RedisResult, aio::MultiplexedConnection};
 
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(Scripts::new);
 
@@ -47,6 +48,37 @@ impl Scripts {
     }
 }
 
+impl Scripts {
+    fn all(&self) -> [(&'static str, &Script); 9] {
+        [
+            ("push", &self.push),
+            ("open", &self.open),
+            ("claim", &self.claim),
+            ("commit", &self.commit),
+            ("free", &self.free),
+            ("read", &self.read),
+            ("status", &self.status),
+            ("drop", &self.drop),
+            ("inspect", &self.inspect),
+        ]
+    }
+}
+
+/// The scripts by name, for tests and tools that speak to the store by themselves.
+pub fn scripts() -> impl Iterator<Item = (&'static str, &'static redis::Script)> {
+    SCRIPTS.all().into_iter().map(|(name, script)| (name, &script.0))
+}
+
+/// Gives all scripts to the server, so that the first calls need not.
+pub(super) async fn load_all(connection: &MultiplexedConnection) -> RedisResult<()> {
+    let load = |script: &'static Script| {
+        let mut connection = connection.clone();
+        async move { script.load(&mut connection).await }
+    };
+    try_join_all(SCRIPTS.all().map(|(_, script)| load(script))).await?;
+    Ok(())
+}
+
 impl Script {
     fn new(flags: &str, body: &str) -> Self {
         let prelude = include_str!("lua/prelude.lua");
@@ -70,10 +102,7 @@ impl Script {
     }
 
     /// Gives the script to a server that does not know it.
-    pub(super) async fn load(
-        &self,
-        connection: &mut redis::aio::MultiplexedConnection,
-    ) -> redis::RedisResult<()> {
+    pub(super) async fn load(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
         self.0.load_async(connection).await.map(drop)
     }
 }
