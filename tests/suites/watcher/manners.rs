@@ -1,0 +1,84 @@
+//! Leaving, reloading, and a store that goes away.
+
+use distjob_core::JobState;
+use harness::{World, eventually};
+
+use crate::SOON;
+use crate::stage::{QUEUE, Stage};
+
+#[tokio::test]
+async fn a_watcher_that_is_asked_to_stop_leaves_nothing_behind() {
+    let stage = Stage::new().await;
+    let watcher = stage.watcher("w").await;
+    let mut jobs = Vec::new();
+    for _ in 0..20 {
+        jobs.push(stage.processed(30).await);
+    }
+    watcher.stop(SOON).await.unwrap();
+    assert!(stage.world.watchers().await.unwrap().is_empty());
+    assert!(stage.world.locks().await.unwrap().is_empty());
+    assert!(stage.partials().is_empty());
+
+    let _second = stage.watcher("second").await;
+    for job in &jobs {
+        stage.gone(job).await;
+    }
+    for job in &jobs {
+        stage.delivered(job).await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_sink_directory_is_taken_over_while_the_watcher_runs() {
+    let stage = Stage::new().await;
+    let watcher = stage.watcher("w").await;
+    let first = stage.processed(3).await;
+    stage.delivered(&first).await;
+
+    let elsewhere = stage.world.dir().join("elsewhere");
+    let toml = format!("{}[sink]\ndirectory = {elsewhere:?}\n", stage.world.config());
+    watcher.reload(&toml).unwrap();
+    watcher
+        .wait_log("configuration reloaded: sink.directory", SOON)
+        .await
+        .unwrap();
+    let second = stage.processed(3).await;
+    stage.gone(&second).await;
+    assert!(
+        elsewhere
+            .join(QUEUE)
+            .join(format!("{}.jsonl", second.id))
+            .exists()
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_goes_away_and_comes_back_delays_and_loses_nothing() {
+    let stage = Stage::in_world(World::private().await.unwrap()).await;
+    let watcher = stage.watcher("w").await;
+    let mut job = stage.submit(30).await;
+    stage.execute(&job, 30).await;
+    let redis = stage.world.redis_server().unwrap();
+    redis.stop().await.unwrap();
+    stage.set(&mut job, JobState::Processed).await;
+    eventually("the watcher is not ready", SOON, async || {
+        let answer = watcher.admin_get("/readyz").await?;
+        anyhow::ensure!(
+            answer.status == 503 && answer.body.contains("redis"),
+            "{answer:?}"
+        );
+        Ok(())
+    })
+    .await;
+    redis.start().await.unwrap();
+    stage.delivered(&job).await;
+}
+
+#[tokio::test]
+async fn zookeeper_restarted_is_survived() {
+    let stage = Stage::in_world(World::private().await.unwrap()).await;
+    let _watcher = stage.watcher("w").await;
+    stage.world.zookeeper().unwrap().restart().await.unwrap();
+    let job = stage.processed(30).await;
+    stage.delivered(&job).await;
+}

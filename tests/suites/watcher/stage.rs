@@ -1,0 +1,269 @@
+//! A world in which the test submits and executes by itself, through the same client as the programs.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Grant, Open, Push, PushRequest};
+use distjob_core::{
+    Holder, JobData, JobEntry, JobId, JobKeys, JobState, KeyScheme, Layout, MemberName, Outcome, Packed,
+    QueueName, Source, Token, Zxid,
+};
+use distjob_runtime::member::belonging;
+use distjob_runtime::store::{JobStore, StoreSettings};
+use distjob_runtime::zk::{Created, JobRead, Ledger, Session, SessionSettings, Written};
+use harness::{Process, Program, World, eventually, unique};
+
+use crate::SOON;
+
+/// The queue of all jobs here.
+pub(crate) const QUEUE: &str = "plays";
+
+/// A job that was submitted, and what should come out of it.
+pub(crate) struct Job {
+    pub(crate) id: JobId,
+    pub(crate) entry: JobEntry,
+    tasks: Vec<Vec<u8>>,
+}
+
+impl Job {
+    /// What becomes of a task here: every third fails, the others answer their own bytes, reversed.
+    fn outcome(index: usize, task: &[u8]) -> Result<Vec<u8>, String> {
+        if index % 3 == 2 {
+            return Err(format!("task \"{index}\" failed\n"));
+        }
+        Ok(task.iter().rev().copied().collect())
+    }
+}
+
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    pub(crate) store: JobStore,
+    pub(crate) ledger: Ledger,
+    executor: Holder,
+}
+
+impl Stage {
+    /// A stage whose store belongs to its ledger.
+    pub(crate) async fn new() -> Self {
+        Self::in_world(World::shared().await.unwrap()).await
+    }
+
+    pub(crate) async fn in_world(world: World) -> Self {
+        let settings = SessionSettings {
+            connect: world.zookeeper_addr().to_owned(),
+            layout: Layout::new(&world.root()).unwrap(),
+            session_timeout: Duration::from_secs(10),
+            operation_timeout: Duration::from_secs(10),
+        };
+        let session = Session::open_persistently(&settings, |error| eprintln!("{error}")).await;
+        let keys = KeyScheme::new(world.prefix()).unwrap();
+        let store = JobStore::new(&StoreSettings::new(world.redis_url(), keys)).unwrap();
+        belonging(&session, &store).await.unwrap();
+        let name = MemberName::new("the-test").unwrap();
+        Self {
+            world,
+            store,
+            ledger: Ledger::new(session),
+            executor: Holder {
+                born: Zxid::new(1),
+                name,
+            },
+        }
+    }
+
+    /// Tasks with every byte value in them, as text and not.
+    pub(crate) fn tasks(count: usize) -> Vec<Vec<u8>> {
+        let task = |index: usize| match index % 4 {
+            0 => index.to_string().into_bytes(),
+            1 => vec![(index % 256) as u8],
+            2 => format!("\"{index}\"\\\u{1f980}\n").into_bytes(),
+            _ => (0..=u8::MAX).collect(),
+        };
+        (0..count).map(task).collect()
+    }
+
+    /// Submits and opens a job of that many [tasks](Self::tasks).
+    pub(crate) async fn submit(&self, count: usize) -> Job {
+        let job = self.announce(count, Self::tasks(count)).await;
+        if count > 0 {
+            let open = self
+                .store
+                .open(&job.id, job.entry.life, count as u64, &job.entry.data.source);
+            assert_eq!(open.await.unwrap(), Open::Open);
+        }
+        job
+    }
+
+    /// Pushes `tasks` and creates a job of `count`, which nobody opens.
+    pub(crate) async fn announce(&self, count: usize, tasks: Vec<Vec<u8>>) -> Job {
+        let id = JobId::new(self.world.job_id("play")).unwrap();
+        let token = Token::new(unique()).unwrap();
+        let request = PushRequest {
+            source: &token,
+            offset: 0,
+            ttl_s: 600,
+            tasks: &tasks,
+        };
+        assert!(matches!(
+            self.store.push(&id, &request).await.unwrap(),
+            Push::Ok(_)
+        ));
+        let queue = QueueName::new(QUEUE).unwrap();
+        let data = JobData::submitted(count as u64, queue, Source::Staged(token));
+        match self.ledger.create(&id, &data).await.unwrap() {
+            Created::Yes(entry) => Job { id, entry, tasks },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Runs up to `most` tasks of a job, in ranges of five.
+    pub(crate) async fn execute(&self, job: &Job, most: usize) {
+        let mut done = 0;
+        while done < most {
+            let request = ClaimRequest {
+                life: job.entry.life,
+                holder: &self.executor,
+                want: (most - done).min(5) as u64,
+                bytes_max: 1 << 20,
+                isolate: 2,
+                held: &[],
+            };
+            match self.store.claim(&job.id, &request).await.unwrap() {
+                Claim::Lease(grant) => done += self.commit(job, &grant).await,
+                Claim::Complete => return,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn commit(&self, job: &Job, grant: &Grant) -> usize {
+        let lo = grant.lease.range.lo();
+        let mut packed = Packed::default();
+        for (index, task) in (lo as usize..).zip(&grant.tasks) {
+            match Job::outcome(index, task) {
+                Ok(value) => packed.push(Outcome::Ok(&value)),
+                Err(error) => packed.push(Outcome::Err(error.as_bytes())),
+            }
+        }
+        let request = CommitRequest {
+            life: job.entry.life,
+            holder: &self.executor,
+            lo,
+            outcomes: &packed,
+        };
+        let commit = self.store.commit(&job.id, &request).await.unwrap();
+        assert!(commit.accepted);
+        grant.tasks.len()
+    }
+
+    /// Sets a job's state, whatever it is.
+    pub(crate) async fn set(&self, job: &mut Job, state: JobState) {
+        let data = job.entry.data.in_state(state);
+        assert_eq!(
+            self.ledger.set(&job.id, &job.entry, &data).await.unwrap(),
+            Written::Yes
+        );
+        job.entry = self.look(job).await.unwrap();
+    }
+
+    /// A job of `count` tasks, executed and said to be.
+    pub(crate) async fn processed(&self, count: usize) -> Job {
+        let mut job = self.submit(count).await;
+        self.execute(&job, count).await;
+        self.set(&mut job, JobState::Processed).await;
+        job
+    }
+
+    /// The job's znode.
+    pub(crate) async fn look(&self, job: &Job) -> Option<JobEntry> {
+        self.ledger.read_fresh(&job.id).await.unwrap().into_job()
+    }
+
+    /// Waits until the job is in that state, and returns it.
+    pub(crate) async fn reaches(&self, job: &Job, state: JobState) -> JobEntry {
+        eventually(&format!("{} becomes {state}", job.id), SOON, async || {
+            let entry = self.look(job).await;
+            ensure!(
+                entry.as_ref().is_some_and(|entry| entry.data.state == state),
+                "{entry:?}"
+            );
+            Ok(entry.expect("looked at it"))
+        })
+        .await
+    }
+
+    /// Waits until the job's znode is gone.
+    pub(crate) async fn gone(&self, job: &Job) {
+        eventually(&format!("{} is gone", job.id), SOON, async || {
+            match self.ledger.read_fresh(&job.id).await? {
+                JobRead::Gone => Ok(()),
+                other => anyhow::bail!("{other:?}"),
+            }
+        })
+        .await;
+    }
+
+    /// Waits until the job is delivered, and checks that nothing is missing and nothing is left.
+    pub(crate) async fn delivered(&self, job: &Job) {
+        self.gone(job).await;
+        let lines = self
+            .world
+            .delivered_whole(QUEUE, job.id.as_str(), &job.tasks)
+            .unwrap();
+        for (index, line) in lines.iter().enumerate() {
+            assert_eq!(line.outcome, Job::outcome(index, &line.task), "index {index}");
+        }
+        self.nothing_is_left().await;
+    }
+
+    /// No lock, no partial file, and no key but the mark and tombstones that expire.
+    pub(crate) async fn nothing_is_left(&self) {
+        eventually("nothing is left", SOON, async || {
+            let (locks, keys, partials) = (
+                self.world.locks().await?,
+                self.world.keys_left().await?,
+                self.partials(),
+            );
+            ensure!(
+                locks.is_empty() && keys.is_empty() && partials.is_empty(),
+                "{locks:?} {keys:?} {partials:?}"
+            );
+            Ok(())
+        })
+        .await;
+    }
+
+    /// The files that are being written, or were left behind.
+    pub(crate) fn partials(&self) -> Vec<String> {
+        let directory = self.world.sink().join(QUEUE).join(".partial");
+        let entries = std::fs::read_dir(directory).into_iter().flatten();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    /// The names of a job's keys.
+    pub(crate) fn keys(&self, job: &Job) -> JobKeys {
+        self.store.keys().job(&job.id)
+    }
+
+    /// A watcher that reads in slices of seven tasks, is quick to try again, and has these lines more in `[watcher]`.
+    pub(crate) fn program(&self, more: &str) -> Program {
+        let watcher = format!(
+            "[watcher]\nslice_max_tasks = 7\nretry_initial = \"20ms\"\nretry_max = \"200ms\"\n\
+             grace_period = \"5s\"\n{more}"
+        );
+        self.world.watcher(&watcher).unwrap()
+    }
+
+    /// Starts a watcher and returns when it has registered.
+    pub(crate) async fn watcher(&self, name: &str) -> Process {
+        self.world.start_member(self.program(""), name).await.unwrap()
+    }
+
+    /// Starts a watcher that stops or kills itself at a named point, as in `locked=kill`.
+    pub(crate) async fn watcher_with_point(&self, name: &str, point: &str) -> Process {
+        let program = self.program("").env("DISTJOB_TEST_POINTS", point);
+        self.world.start_member(program, name).await.unwrap()
+    }
+}
