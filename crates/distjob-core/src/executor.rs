@@ -50,6 +50,7 @@ pub fn after_claim(claim: Claim, roster: &Roster) -> AfterClaim {
         Claim::Stale => AfterClaim::Finish("the store knows a later job of this id"),
         Claim::Broken => AfterClaim::Finish("the store lost a part of it"),
         Claim::Audited => AfterClaim::Nothing,
+        Claim::Isolated => AfterClaim::Isolate,
         Claim::None { holders, .. } => {
             let dead: Vec<Holder> = holders
                 .into_iter()

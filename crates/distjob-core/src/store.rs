@@ -52,11 +52,14 @@ mod wire;
 pub use inspection::{Inspection, Meta, MetaState};
 pub use parse::parse_freed;
 pub use reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status};
-pub use request::{ClaimRequest, CommitRequest, PushRequest, ReadRequest};
+pub use request::{ClaimRequest, CommitRequest, Isolated, PushRequest, ReadRequest};
 pub use wire::ReplyError;
 
 /// Most tasks that one claim grants, whatever it wants: the work of one call stays bounded.
 pub const GRANT_TASKS_MAX: u64 = 65_536;
+
+/// How many freed ranges one claim looks at to find one that it may give out.
+pub const FREED_SCANNED_MAX: usize = 64;
 
 /// Most freed ranges that an [`Inspection`] lists.
 pub const FREED_LISTED_MAX: usize = 1000;

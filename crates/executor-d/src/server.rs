@@ -211,7 +211,11 @@ impl<'a> Server<'a> {
         match end {
             TermEnd::Stopped => self.drain().await,
             TermEnd::Over => {
-                self.executor.doorman.conditions.registered.unmet("between two sessions");
+                self.executor
+                    .doorman
+                    .conditions
+                    .registered
+                    .unmet("between two sessions");
                 self.abandon().await;
             }
         }

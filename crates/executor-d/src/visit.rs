@@ -5,7 +5,7 @@ use std::sync::Arc;
 use distjob_core::{
     Holder, JobEntry, JobId, Roster,
     executor::{AfterClaim, after_claim, after_open},
-    store::{Claim, ClaimRequest, Grant},
+    store::{Claim, ClaimRequest, Grant, Isolated},
 };
 use distjob_runtime::store::{Freeing, JobStore, StoreError};
 use tokio::sync::watch;
@@ -53,6 +53,8 @@ pub(crate) struct Visit {
     pub(crate) bytes_max: u64,
     /// From how many deaths on a range must be run alone.
     pub(crate) isolate: u32,
+    /// Whether to take such a range.
+    pub(crate) isolated: Isolated,
     /// The ends of the leases in hand.
     pub(crate) held: Vec<u64>,
 }
@@ -99,6 +101,7 @@ impl Visit {
             want: self.want,
             bytes_max: self.bytes_max,
             isolate: self.isolate,
+            isolated: self.isolated,
             held: &self.held,
         }
     }
@@ -124,6 +127,7 @@ const fn word(claim: &Claim) -> &'static str {
         Claim::Broken => "broken",
         Claim::Complete => "complete",
         Claim::Audited => "audited",
+        Claim::Isolated => "isolated",
         Claim::None { .. } => "none",
         Claim::Lease(_) => "lease",
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use distjob_core::store::{Claim, ClaimRequest, CommitRequest, MetaState, Push, PushRequest};
+use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Isolated, MetaState, Push, PushRequest};
 use distjob_core::{JobId, Source, Zxid};
 use distjob_runtime::store::{JobStore, StoreError, StoreSettings, retrying};
 use harness::Proxy;
@@ -55,6 +55,7 @@ async fn a_claim_whose_reply_is_lost_is_unclear_and_its_lease_comes_back() {
         want: 4,
         bytes_max: 100,
         isolate: 2,
+        isolated: Isolated::Leave,
         held: &[],
     };
     let error = fixture.store.claim(&fixture.id, &request).await.unwrap_err();

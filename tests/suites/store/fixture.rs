@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use distjob_core::store::{Claim, ClaimRequest, Commit, CommitRequest, Grant, Open, Push, PushRequest};
+use distjob_core::store::{
+    Claim, ClaimRequest, Commit, CommitRequest, Grant, Isolated, Open, Push, PushRequest,
+};
 use distjob_core::{Holder, JobId, JobKeys, KeyScheme, MemberName, Outcome, Packed, Source, Token, Zxid};
 use distjob_runtime::store::{JobStore, StoreSettings};
 use harness::{AppendOnly, Redis, SHARED_REDIS, servers};
@@ -88,6 +90,7 @@ impl Fixture {
             want,
             bytes_max: 1 << 30,
             isolate: 2,
+            isolated: Isolated::Leave,
             held,
         };
         self.store.claim(&self.id, &request).await.unwrap()

@@ -1,7 +1,7 @@
 //! What each script promises, one sentence a test.
 
 use distjob_core::store::{
-    Claim, ClaimRequest, DropReply, Open, Push, PushRequest, Read, ReadRequest, Standing, Status,
+    Claim, ClaimRequest, DropReply, Isolated, Open, Push, PushRequest, Read, ReadRequest, Standing, Status,
 };
 use distjob_core::{Lease, Source, TaskRange, Token, Zxid};
 use distjob_runtime::store::Freeing;
@@ -208,6 +208,7 @@ async fn a_claim_is_bounded_by_tasks_and_by_bytes_but_gives_one_task_however_lar
             want: 2000,
             bytes_max,
             isolate: 0,
+            isolated: Isolated::Leave,
             held,
         };
         match fixture.store.claim(&fixture.id, &request).await.unwrap() {
@@ -241,12 +242,46 @@ async fn a_range_that_killed_twice_is_given_out_task_by_task_and_leaving_gracefu
     let fixture = Fixture::shared().await;
     let a = holder("a");
     fixture.open(&tasks(3)).await;
+    let alone = async |held: &[u64]| {
+        let request = ClaimRequest {
+            life: LIFE,
+            holder: &a,
+            want: 3,
+            bytes_max: 1 << 30,
+            isolate: 2,
+            isolated: Isolated::Take,
+            held,
+        };
+        match fixture.store.claim(&fixture.id, &request).await.unwrap() {
+            Claim::Lease(grant) => grant.lease,
+            other => panic!("{other:?}"),
+        }
+    };
     for (attempts, why) in [(0, Freeing::Leaving), (0, Freeing::Dead), (1, Freeing::Dead)] {
         assert_eq!(fixture.lease(&a, 3, &[]).await.lease, lease(0, 3, attempts));
         fixture.store.free(&fixture.id, LIFE, &a, why).await.unwrap();
     }
-    assert_eq!(fixture.lease(&a, 3, &[]).await.lease, lease(0, 1, 2));
-    assert_eq!(fixture.lease(&a, 3, &[1]).await.lease, lease(1, 2, 2));
+    assert_eq!(fixture.claim(&a, 3, &[]).await, Claim::Isolated);
+    assert_eq!(alone(&[]).await, lease(0, 1, 2));
+    assert_eq!(alone(&[1]).await, lease(1, 2, 2));
+}
+
+#[tokio::test]
+async fn suspects_hold_up_nothing_that_may_be_given_out() {
+    let fixture = Fixture::shared().await;
+    let (a, b) = (holder("a"), holder("b"));
+    fixture.open(&tasks(5)).await;
+    let free = async |holder, why| fixture.store.free(&fixture.id, LIFE, holder, why).await.unwrap();
+    for _ in 0..2 {
+        fixture.lease(&a, 2, &[]).await;
+        free(&a, Freeing::Dead).await;
+    }
+    fixture.lease(&b, 2, &[]).await;
+    free(&b, Freeing::Leaving).await;
+    // Freed are the suspects [0, 2) and, behind them, [2, 4); nobody has reached 4 yet.
+    assert_eq!(fixture.lease(&b, 5, &[]).await.lease, lease(2, 4, 0));
+    assert_eq!(fixture.lease(&b, 5, &[4]).await.lease, lease(4, 5, 0));
+    assert_eq!(fixture.claim(&b, 5, &[4, 5]).await, Claim::Isolated);
 }
 
 #[tokio::test]
@@ -336,6 +371,7 @@ async fn calls_of_another_life_have_no_effect() {
             want: 1,
             bytes_max: 1,
             isolate: 0,
+            isolated: Isolated::Leave,
             held: &[],
         };
         assert_eq!(fixture.store.claim(&fixture.id, &request).await.unwrap(), claim);

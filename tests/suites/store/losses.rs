@@ -1,7 +1,7 @@
 //! A store that lost something of a job: never short, never torn.
 
 use distjob_core::store::model::Part;
-use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Read, ReadRequest, Status};
+use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Isolated, Read, ReadRequest, Status};
 use distjob_core::{Holder, Source};
 use distjob_runtime::store::{Freeing, StoreError};
 use redis::AsyncCommands as _;
@@ -177,6 +177,7 @@ async fn rejections(fixture: &Fixture, a: &Holder, b: &Holder) -> [bool; 3] {
         want: 1,
         bytes_max: 10,
         isolate: 2,
+        isolated: Isolated::Leave,
         held: &[],
     };
     let (store, id) = (&fixture.store, &fixture.id);

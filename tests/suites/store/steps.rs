@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 use distjob_core::store::model::{Model, Part};
 use distjob_core::store::{
-    Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
-    ReadRequest, Standing, Status,
+    Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
+    Read, ReadRequest, Standing, Status,
 };
 use distjob_core::{Holder, JobId, Outcome, Packed, Source, Zxid};
 use distjob_runtime::store::{Freeing, JobStore};
@@ -35,6 +35,7 @@ pub(crate) enum Step {
         want: u64,
         bytes_max: u64,
         isolate: u32,
+        isolated: Isolated,
         knows: Knows,
     },
     Commit {
@@ -111,6 +112,7 @@ pub(crate) enum Call {
         want: u64,
         bytes_max: u64,
         isolate: u32,
+        isolated: Isolated,
         held: Vec<u64>,
     },
     Commit {
@@ -155,7 +157,7 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// Every kind of answer that there is, as [`Reply::kind`] names it.
-    pub(crate) const KINDS: [&str; 30] = [
+    pub(crate) const KINDS: [&str; 31] = [
         "push ok",
         "push gap",
         "push opened",
@@ -169,6 +171,7 @@ impl Reply {
         "claim broken",
         "claim complete",
         "claim audited",
+        "claim isolated",
         "claim none",
         "claim lease",
         "commit ok",
@@ -203,6 +206,7 @@ impl Reply {
             Self::Claim(Claim::Broken) => "claim broken",
             Self::Claim(Claim::Complete) => "claim complete",
             Self::Claim(Claim::Audited) => "claim audited",
+            Self::Claim(Claim::Isolated) => "claim isolated",
             Self::Claim(Claim::None { .. }) => "claim none",
             Self::Claim(Claim::Lease(_)) => "claim lease",
             Self::Commit(commit) if commit.standing != Standing::Open => "commit elsewhere",
@@ -282,6 +286,7 @@ impl Step {
                 want,
                 bytes_max,
                 isolate,
+                isolated,
                 knows,
             } => {
                 let holder = who(w);
@@ -297,6 +302,7 @@ impl Step {
                     want,
                     bytes_max,
                     isolate,
+                    isolated,
                     held,
                 }
             }
@@ -479,6 +485,7 @@ impl Call {
             want,
             bytes_max,
             isolate,
+            isolated,
             held,
         } = self
         else {
@@ -490,6 +497,7 @@ impl Call {
             want: *want,
             bytes_max: *bytes_max,
             isolate: *isolate,
+            isolated: *isolated,
             held,
         }
     }
@@ -531,13 +539,15 @@ fn knows() -> impl Strategy<Value = Knows> {
 
 fn claim() -> impl Strategy<Value = Step> {
     let want = prop_oneof![1 => Just(0u64), 8 => 1..5u64, 1 => Just(1 << 48)];
-    (0..3u8, some_life(), want, limit(), 0..4u32, knows()).prop_map(
-        |(who, life, want, bytes_max, isolate, knows)| Step::Claim {
+    let isolated = prop_oneof![Just(Isolated::Leave), Just(Isolated::Take)];
+    (0..3u8, some_life(), want, limit(), 0..4u32, isolated, knows()).prop_map(
+        |(who, life, want, bytes_max, isolate, isolated, knows)| Step::Claim {
             who,
             life,
             want,
             bytes_max,
             isolate,
+            isolated,
             knows,
         },
     )

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Grant, Open, Push, PushRequest};
+use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Grant, Isolated, Open, Push, PushRequest};
 use distjob_core::{
     Holder, JobData, JobEntry, JobId, JobKeys, JobState, KeyScheme, Layout, MemberName, Outcome, Packed,
     QueueName, Source, Token, Zxid,
@@ -126,6 +126,7 @@ impl Stage {
                 want: (most - done).min(5) as u64,
                 bytes_max: 1 << 20,
                 isolate: 2,
+                isolated: Isolated::Leave,
                 held: &[],
             };
             match self.store.claim(&job.id, &request).await.unwrap() {

@@ -57,6 +57,7 @@ impl Claim {
             "broken" => Self::Broken,
             "complete" => Self::Complete,
             "audited" => Self::Audited,
+            "isolated" => Self::Isolated,
             "none" => {
                 return Ok(Self::None {
                     committed: parts.parse("committed")?,
@@ -220,5 +221,88 @@ impl DropReply {
             word => return Err(ReplyError::Word(word.to_owned())),
         };
         parts.end(dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::Inspection;
+
+    fn reply(parts: &[&str]) -> Vec<Vec<u8>> {
+        parts.iter().map(|part| part.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn a_lease_has_exactly_one_payload_for_each_task() {
+        let claim = |payloads: &[&str]| {
+            let head = ["lease", "3:5:1", "2", "9", "20"];
+            Claim::parse(reply(&[&head, payloads].concat()))
+        };
+        let Ok(Claim::Lease(grant)) = claim(&["x", ""]) else {
+            panic!("two payloads fit");
+        };
+        assert_eq!(grant.lease.to_string(), "3:5:1");
+        assert_eq!((grant.committed, grant.cursor, grant.count), (2, 9, 20));
+        assert_eq!(grant.tasks, reply(&["x", ""]));
+        assert_eq!(claim(&["x"]), Err(ReplyError::Missing("payloads")));
+        assert_eq!(claim(&["x", "y", "z"]), Err(ReplyError::Surplus(1)));
+    }
+
+    #[test]
+    fn a_slice_skips_and_repeats_nothing() {
+        let read = |chunks: &[&str], from| {
+            Read::parse(reply(&[&["slice", "2"], chunks, &["a", "b", "c"]].concat()), from)
+        };
+        let Ok(Read::Slice(slice)) = read(&["4", "5", "p", "5", "7", "q"], 4) else {
+            panic!("these follow one another");
+        };
+        assert_eq!((slice.upto(), slice.tasks.len()), (7, 3));
+        for chunks in [
+            ["4", "5", "p", "6", "8", "q"],
+            ["4", "6", "p", "5", "7", "q"],
+            ["4", "4", "p", "4", "7", "q"],
+        ] {
+            assert!(matches!(
+                read(&chunks, 4),
+                Err(ReplyError::Part { what: "chunk", .. })
+            ));
+        }
+        assert!(read(&["4", "5", "p", "5", "7", "q"], 3).is_err());
+        assert_eq!(
+            Read::parse(reply(&["slice", "0"]), 0),
+            Err(ReplyError::Missing("chunks"))
+        );
+    }
+
+    #[test]
+    fn holders_come_sorted() {
+        let (a, b) = ("0000000000000001.b", "0000000000000002.a");
+        let claim = Claim::parse(reply(&["none", "0", "9", b, a]));
+        let holders = vec![a.parse().unwrap(), b.parse().unwrap()];
+        assert_eq!(
+            claim,
+            Ok(Claim::None {
+                committed: 0,
+                count: 9,
+                holders
+            })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_reply_makes_a_parser_panic(
+            word in "ok|gap|open|gone|stale|missing|lease|none|refused|slice|hole|dropped|.*",
+            rest in prop::collection::vec("[0-9]{1,3}|[0-9]:[0-9]:[0-9]|.*", 0..12),
+        ) {
+            let parts: Vec<&str> = [word.as_str()].into_iter().chain(rest.iter().map(String::as_str)).collect();
+            let reply = || reply(&parts);
+            let _ = (Push::parse(reply()), Open::parse(reply()), Claim::parse(reply()), Commit::parse(reply()));
+            let _ = (parse_freed(reply()), Read::parse(reply(), 0), Status::parse(reply()));
+            let _ = (DropReply::parse(reply()), Inspection::parse(reply()));
+        }
     }
 }

@@ -43,6 +43,8 @@ pub enum Claim {
     Complete,
     /// The audit found nothing: the holder knows of all its leases.
     Audited,
+    /// Nothing is left to give but ranges that must be run alone, and the holder does not take those.
+    Isolated,
     /// All that is not committed is leased.
     None {
         /// How many tasks are committed.

@@ -15,6 +15,16 @@ pub struct PushRequest<'a> {
     pub tasks: &'a [Vec<u8>],
 }
 
+/// Whether a claim takes a range that must be run alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Isolated {
+    /// No: the holder has other work in hand, or will have.
+    #[default]
+    Leave,
+    /// Yes: its hands are empty and stay so until this is done.
+    Take,
+}
+
 /// Lease tasks.
 #[derive(Clone, Copy, Debug)]
 pub struct ClaimRequest<'a> {
@@ -27,8 +37,10 @@ pub struct ClaimRequest<'a> {
     pub want: u64,
     /// How many bytes of payload at most. One task is granted however large it is.
     pub bytes_max: u64,
-    /// From how many deaths on a range is given out one task at a time; 0: never.
+    /// From how many deaths on a range is given out one task at a time, and only to who takes it; 0: never.
     pub isolate: u32,
+    /// Whether to take such a range.
+    pub isolated: Isolated,
     /// The `hi` of every lease on this job that the holder knows it has.
     pub held: &'a [u64],
 }

@@ -3,8 +3,8 @@
 use distjob_core::{
     Holder, JobId, Source, Zxid,
     store::{
-        Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
-        ReadRequest, Status, parse_freed,
+        Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
+        Read, ReadRequest, Status, parse_freed,
     },
 };
 use redis::Cmd;
@@ -77,7 +77,7 @@ impl JobStore {
     pub async fn claim(&self, id: &JobId, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
         let script = &SCRIPTS.claim;
         let keys = self.keys().job(id);
-        let args = 5 + request.held.len();
+        let args = 6 + request.held.len();
         let mut cmd = script.on(
             [&keys.meta, &keys.tasks, &keys.leases, &keys.freed],
             args,
@@ -88,6 +88,7 @@ impl JobStore {
             .arg(request.want)
             .arg(request.bytes_max)
             .arg(request.isolate)
+            .arg(u8::from(request.isolated == Isolated::Take))
             .arg(request.held);
         self.run(script, id, &cmd, Claim::parse).await
     }

@@ -121,8 +121,9 @@ impl Connections {
         match self.connect().await {
             Ok(connections) => Ok(self.connected(connections)),
             Err(error) => {
-                self.link().fail(&error);
-                self.publish(false, Some(error.clone()));
+                let mut link = self.link();
+                link.fail(&error);
+                self.publish(&link, Some(&error));
                 Err(error)
             }
         }
@@ -156,21 +157,18 @@ impl Connections {
     }
 
     fn connected(&self, connections: Vec<MultiplexedConnection>) -> Arc<Generation> {
-        let generation = {
-            let mut link = self.link();
-            link.made += 1;
-            link.refused_until = None;
-            let generation = Arc::new(Generation {
-                number: link.made,
-                connections,
-                timeouts: AtomicU32::new(0),
-                proven: AtomicBool::new(false),
-            });
-            link.current = Some(Arc::clone(&generation));
-            generation
-        };
+        let mut link = self.link();
+        link.made += 1;
+        link.refused_until = None;
+        let generation = Arc::new(Generation {
+            number: link.made,
+            connections,
+            timeouts: AtomicU32::new(0),
+            proven: AtomicBool::new(false),
+        });
+        link.current = Some(Arc::clone(&generation));
+        self.publish(&link, None);
         tracing::info!(generation = generation.number, "connected to the job store");
-        self.publish(true, None);
         generation
     }
 
@@ -179,7 +177,7 @@ impl Connections {
         if generation.timeouts.load(Relaxed) > 0 {
             generation.timeouts.store(0, Relaxed);
         }
-        if !generation.proven.swap(true, Relaxed) {
+        if !generation.proven.load(Relaxed) && !generation.proven.swap(true, Relaxed) {
             self.link().failures = 0;
         }
     }
@@ -195,28 +193,24 @@ impl Connections {
     }
 
     fn give_up(&self, generation: &Generation, error: &RedisError) {
-        {
-            let mut link = self.link();
-            // Others may have given it up already, and somebody may have connected since.
-            if link
-                .current
-                .take_if(|current| current.number == generation.number)
-                .is_none()
-            {
-                return;
-            }
+        let mut link = self.link();
+        let ours = link
+            .current
+            .take_if(|current| current.number == generation.number);
+        // Others may have given it up already, and somebody may have connected since.
+        if ours.is_some() {
             link.fail(error);
+            self.publish(&link, Some(error));
+            tracing::warn!(generation = generation.number, %error, "lost the connection to the job store");
         }
-        tracing::warn!(generation = generation.number, %error, "lost the connection to the job store");
-        self.publish(false, Some(error.clone()));
     }
 
-    fn publish(&self, connected: bool, last_error: Option<RedisError>) {
-        let generation = self.link().made;
+    /// Tells what `link` is like now. Its lock is held meanwhile: the last word is the truth.
+    fn publish(&self, link: &Link, last_error: Option<&RedisError>) {
         self.state.send_replace(ConnectionState {
-            generation,
-            connected,
-            last_error,
+            generation: link.made,
+            connected: link.current.is_some(),
+            last_error: last_error.cloned(),
         });
     }
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use distjob_core::{
     job::TASKS_MAX,
-    store::{FREED_LISTED_MAX, GRANT_TASKS_MAX},
+    store::{FREED_LISTED_MAX, FREED_SCANNED_MAX, GRANT_TASKS_MAX},
 };
 use futures::future::try_join_all;
 use redis::{Cmd, RedisResult, aio::MultiplexedConnection};
@@ -83,7 +83,8 @@ impl Script {
     fn new(flags: &str, body: &str) -> Self {
         let prelude = include_str!("lua/prelude.lua");
         let limits = format!(
-            "local TASKS_MAX, GRANT_TASKS_MAX, FREED_LISTED_MAX = {TASKS_MAX}, {GRANT_TASKS_MAX}, {FREED_LISTED_MAX}"
+            "local TASKS_MAX, GRANT_TASKS_MAX = {TASKS_MAX}, {GRANT_TASKS_MAX}\n\
+             local FREED_LISTED_MAX, FREED_SCANNED_MAX = {FREED_LISTED_MAX}, {FREED_SCANNED_MAX}"
         );
         Self(redis::Script::new(&format!(
             "{flags}\n{limits}\n{prelude}\n{body}"

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use distjob_core::{JobEntry, JobId, JobState};
+use distjob_core::{JobEntry, JobId, JobState, store::Isolated};
 use distjob_runtime::{drill, zk::Written};
 
 use super::{AUDIT_EVERY, Finish, Finished, Server, Visited};
@@ -54,8 +54,16 @@ impl Server<'_> {
     pub(super) fn wakes_at(&self) -> Instant {
         let share_at = self.board.shares_are_stale().then_some(self.share_at);
         let ask_at = self.ask_at.filter(|_| self.asking.is_empty());
-        let leave_at = self.store_away_since.map(|since| since + self.config.store_patience);
-        let moments = [self.board.wakes_at(), ask_at, share_at, leave_at, Some(self.audit_at)];
+        let leave_at = self
+            .store_away_since
+            .map(|since| since + self.config.store_patience);
+        let moments = [
+            self.board.wakes_at(),
+            ask_at,
+            share_at,
+            leave_at,
+            Some(self.audit_at),
+        ];
         moments.into_iter().flatten().min().unwrap_or(self.audit_at)
     }
 
@@ -109,7 +117,7 @@ impl Server<'_> {
                 continue;
             }
             let want = self.width(&entry);
-            self.visit(id, entry, want);
+            self.visit(id, entry, want, Isolated::Leave);
         }
     }
 
@@ -149,7 +157,7 @@ impl Server<'_> {
             return;
         };
         if let Some(entry) = self.board.entry(&id).cloned() {
-            self.visit(id, entry, 1);
+            self.visit(id, entry, 1, Isolated::Take);
         }
     }
 
@@ -162,12 +170,12 @@ impl Server<'_> {
         let doubtful: Vec<JobId> = self.hands.doubtful().map(|(id, _)| id.clone()).collect();
         for id in doubtful {
             if let Some(entry) = self.board.take(&id) {
-                self.visit(id, entry, 0);
+                self.visit(id, entry, 0, Isolated::Leave);
             }
         }
     }
 
-    fn visit(&mut self, id: JobId, entry: JobEntry, want: u64) {
+    fn visit(&mut self, id: JobId, entry: JobEntry, want: u64, isolated: Isolated) {
         let life = entry.life;
         let visit = Visit {
             store: self.executor.doorman.store.clone(),
@@ -180,6 +188,7 @@ impl Server<'_> {
             want,
             bytes_max: self.config.claim_max_bytes,
             isolate: self.config.isolate_after,
+            isolated,
         };
         self.visits.spawn(async move {
             let found = visit.run().await;

@@ -3,7 +3,9 @@
 use super::{Meta, Model, Standing};
 use crate::{
     Holder, Lease, TaskRange, Zxid,
-    store::{Claim, ClaimRequest, Commit, CommitRequest, GRANT_TASKS_MAX, Grant},
+    store::{
+        Claim, ClaimRequest, Commit, CommitRequest, FREED_SCANNED_MAX, GRANT_TASKS_MAX, Grant, Isolated,
+    },
 };
 
 impl Model {
@@ -30,21 +32,24 @@ impl Model {
         }
         match self.take(request, &meta) {
             Some(lease) => Claim::Lease(self.grant(lease, self.meta.as_ref().unwrap_or(&meta))),
+            None if !self.freed.is_empty() => Claim::Isolated,
             None => self.nothing_left(&meta),
         }
     }
 
     /// Takes a freed range or the next one at the cursor, and books it for the holder.
     fn take(&mut self, request: &ClaimRequest<'_>, meta: &Meta) -> Option<Lease> {
-        let freed = self.freed.pop_front();
+        let is_suspect = |lease: &Lease| request.isolate > 0 && lease.attempts >= request.isolate;
+        let takes = |lease: &Lease| request.isolated == Isolated::Take || !is_suspect(lease);
+        let position = self.freed.iter().take(FREED_SCANNED_MAX).position(takes);
+        let freed = position.and_then(|position| self.freed.remove(position));
         let source = freed.or_else(|| {
             Some(Lease {
                 range: TaskRange::new(meta.cursor, meta.count)?,
                 attempts: 0,
             })
         })?;
-        let isolated = request.isolate > 0 && source.attempts >= request.isolate;
-        let want = if isolated {
+        let want = if is_suspect(&source) {
             1
         } else {
             request.want.min(GRANT_TASKS_MAX)

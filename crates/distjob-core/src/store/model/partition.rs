@@ -91,3 +91,85 @@ fn contiguous(mut pieces: Vec<TaskRange>, count: u64) -> Result<(), PartitionVio
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Holder, MemberName, Outcome, Packed, Source, Zxid,
+        store::{Claim, ClaimRequest, CommitRequest, model::Part},
+    };
+
+    const LIFE: Zxid = Zxid::new(1);
+
+    fn holder(name: &str) -> Holder {
+        Holder {
+            born: Zxid::new(1),
+            name: MemberName::new(name).unwrap(),
+        }
+    }
+
+    fn claim(model: &mut Model, holder: &Holder) {
+        let request = ClaimRequest {
+            life: LIFE,
+            holder,
+            want: 2,
+            bytes_max: 100,
+            isolate: 2,
+            held: &[2, 4, 6],
+        };
+        assert!(matches!(model.claim(&request), Claim::Lease(_)));
+    }
+
+    /// Ten tasks: 0 committed, 1..2 leased, 2..4 freed, 4..10 unreached.
+    fn in_all_pieces() -> Model {
+        let mut model = Model::default();
+        model.sources.insert(Source::Plain, vec![Vec::new(); 10]);
+        model.open(LIFE, 10, &Source::Plain);
+        let (a, b) = (holder("a"), holder("b"));
+        claim(&mut model, &a);
+        claim(&mut model, &b);
+        model.free(LIFE, &b, 1);
+        let mut outcomes = Packed::default();
+        outcomes.push(Outcome::Ok(b"true"));
+        let commit = model.commit(&CommitRequest {
+            life: LIFE,
+            holder: &a,
+            lo: 0,
+            outcomes: &outcomes,
+        });
+        assert!(commit.accepted);
+        model
+    }
+
+    #[test]
+    fn every_step_keeps_the_partition_and_every_loss_is_noticed() {
+        assert_eq!(in_all_pieces().partition(), Ok(()));
+        let after = |part| {
+            let mut model = in_all_pieces();
+            model.lose(part);
+            model.partition()
+        };
+        let range = |lo, hi| TaskRange::new(lo, hi).unwrap();
+        assert_eq!(after(Part::Meta), Err(PartitionViolation::Leftovers));
+        assert_eq!(after(Part::Tasks), Err(PartitionViolation::Payloads(0, 10)));
+        assert_eq!(after(Part::Leases), Err(PartitionViolation::Gap(range(1, 2))));
+        assert_eq!(after(Part::Freed), Err(PartitionViolation::Gap(range(2, 4))));
+        let uncounted = PartitionViolation::Counted {
+            counted: 1,
+            recorded: 0,
+        };
+        assert_eq!(after(Part::Results), Err(uncounted));
+    }
+
+    #[test]
+    fn a_task_in_two_pieces_is_noticed() {
+        let mut model = in_all_pieces();
+        let freed = model.freed[0];
+        model.leases.insert(holder("c"), vec![freed]);
+        let overlap = PartitionViolation::Overlap(freed.range, freed.range.hi());
+        assert_eq!(model.partition(), Err(overlap));
+        model.drop_job(LIFE, &Source::Plain);
+        assert_eq!(model.partition(), Ok(()));
+    }
+}

@@ -1,20 +1,24 @@
 -- claim: leases tasks to a holder. A lease that the holder does not know of comes back before anything else.
 --
 -- KEYS  1 meta  2 tasks  3 leases  4 freed
--- ARGV  1 J  2 H  3 want (0: audit)  4 most bytes of payload  5 isolate  6… hi of each lease that H knows of
+-- ARGV  1 J  2 H  3 want (0: audit)  4 most bytes of payload  5 isolate  6 take (1: suspects, too; 0: leave them)
+--       7… hi of each lease that H knows of
 -- Returns  {'absent'} {'gone'} {'stale'}  the job is not open in this life
 --          {'broken'}    the store lost a part of the job
 --          {'complete'}  every task is committed
 --          {'audited'}   want is 0, and H knows of all its leases
 --          {'lease', 'lo:hi:attempts', committed, cursor, n, payload…}
+--          {'isolated'}  nothing is left but suspects: freed ranges with at least `isolate` attempts (0: never), which
+--                        are given out one task at a time, and only to a holder that takes them
 --          {'none', committed, n, holder…}  all that is not committed is leased
 
 local life, holder = arg_life(1), arg_holder(2)
 local want = math.min(arg_number(3, 'number of tasks'), GRANT_TASKS_MAX)
 local bytes_max = arg_number(4, 'number of bytes')
 local isolate = arg_number(5, 'number of attempts')
+local takes_suspects = arg_number(6, 'answer to whether to take suspects', 0, 1) == 1
 local held = {}
-for i = 6, #ARGV do
+for i = 7, #ARGV do
   held[arg_number(i, 'end of a lease')] = true
 end
 
@@ -27,7 +31,6 @@ if redis.call('LLEN', KEYS[2]) ~= n or meta.cursor < 0 or meta.committed < 0 the
   return { 'broken' }
 end
 local mine = redis.call('HGET', KEYS[3], holder)
-local freed = redis.call('LINDEX', KEYS[4], 0)
 
 -- The payloads from lo up to hi, as many as bytes_max allows, but one at least. They are fetched in growing steps: how
 -- large they are is known only when they are there.
@@ -67,24 +70,32 @@ elseif want == 0 then
   return { 'audited' }
 end
 
-local from
-if freed then
-  from = ranges(freed)[1]
-  if not from or from.lo >= from.hi or from.hi > n then
+-- The first freed range that may be given out, as it stands there, or whether there are only suspects.
+local from, freed, suspects
+for _, text in ipairs(redis.call('LRANGE', KEYS[4], 0, FREED_SCANNED_MAX - 1)) do
+  local range = ranges(text)[1]
+  if not range or range.lo >= range.hi or range.hi > n then
     return { 'broken' }
   end
-  if isolate > 0 and from.attempts >= isolate then
-    want = 1
+  local suspect = isolate > 0 and range.attempts >= isolate
+  if not suspect or takes_suspects then
+    from, freed = range, text
+    want = suspect and 1 or want
+    break
   end
-elseif meta.cursor < n then
+  suspects = true
+end
+if not from and meta.cursor < n then
   from = { lo = meta.cursor, hi = n, attempts = 0 }
+elseif not from and suspects then
+  return { 'isolated' }
 end
 
 if from then
   local list = payloads(from.lo, math.min(from.lo + want, from.hi), bytes_max)
   local upto = from.lo + #list
   if freed then
-    redis.call('LPOP', KEYS[4])
+    redis.call('LREM', KEYS[4], 1, freed)
     if upto < from.hi then
       redis.call('LPUSH', KEYS[4], show_range(upto, from.hi, from.attempts))
     end
