@@ -113,6 +113,14 @@ impl Reach {
         &self.store
     }
 
+    /// The store that does not answer at present, as far as somebody has asked.
+    #[must_use]
+    pub fn away(&self) -> Option<&'static str> {
+        let outages = [&self.zookeeper_outage, &self.redis_outage];
+        let away = outages.into_iter().find(|outage| outage.is_away.load(Relaxed));
+        away.map(|outage| outage.store)
+    }
+
     /// Asks Redis until the answer is clear. `call` must do no harm when it is executed twice, or late.
     ///
     /// # Errors
