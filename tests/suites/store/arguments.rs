@@ -43,8 +43,8 @@ fn valid(fixture: &Fixture) -> Vec<Valid> {
         call(
             "claim",
             &[meta, tasks, leases, freed],
-            &[&life, &holder, "1", "100", "2", "2"],
-            (6, 5),
+            &[&life, &holder, "1", "100", "2", "1", "2"],
+            (7, 6),
         ),
         call(
             "commit",
@@ -113,6 +113,18 @@ async fn run(
 }
 
 #[tokio::test]
+async fn the_calls_that_are_spoiled_below_take_effect_as_they_are() {
+    let fixture = Fixture::shared().await;
+    let mut raw = fixture.raw.clone();
+    fixture.open(&tasks(4)).await;
+    fixture.lease(&holder("b"), 2, &[]).await;
+    for call in valid(&fixture) {
+        let reply = run(&mut raw, &call, &call.args).await;
+        reply.unwrap_or_else(|error| panic!("{}: {error}", call.name));
+    }
+}
+
+#[tokio::test]
 async fn no_argument_makes_a_script_do_anything_but_refuse() {
     let fixture = Fixture::shared().await;
     let mut raw = fixture.raw.clone();
@@ -172,6 +184,7 @@ async fn numbers_that_make_no_sense_together_are_refused() {
     refused("commit", 3, "0", &mut raw).await;
     refused("commit", 2, "2", &mut raw).await;
     refused("commit", 4, "3", &mut raw).await;
+    refused("claim", 5, "2", &mut raw).await;
     refused("free", 2, "2", &mut raw).await;
     refused("drop", 2, "0", &mut raw).await;
     refused("drop", 2, "315360001", &mut raw).await;

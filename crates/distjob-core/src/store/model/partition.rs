@@ -97,7 +97,7 @@ mod tests {
     use super::*;
     use crate::{
         Holder, MemberName, Outcome, Packed, Source, Zxid,
-        store::{Claim, ClaimRequest, CommitRequest, model::Part},
+        store::{Claim, ClaimRequest, CommitRequest, Isolated, model::Part},
     };
 
     const LIFE: Zxid = Zxid::new(1);
@@ -116,6 +116,7 @@ mod tests {
             want: 2,
             bytes_max: 100,
             isolate: 2,
+            isolated: Isolated::Leave,
             held: &[2, 4, 6],
         };
         assert!(matches!(model.claim(&request), Claim::Lease(_)));
