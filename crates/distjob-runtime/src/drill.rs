@@ -15,6 +15,8 @@ pub fn point(name: &str) {
         if let Err(error) = rustix::process::kill_process(rustix::process::getpid(), signal) {
             tracing::error!(%error, "the process could not signal itself");
         }
+        // Another thread may take the signal, and this one would run on for a moment, past the point.
+        std::thread::sleep(std::time::Duration::from_millis(100));
     }
 }
 

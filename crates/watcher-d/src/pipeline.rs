@@ -54,19 +54,19 @@ pub(crate) enum Ended {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     /// Redis did not answer, or not clearly.
-    #[error("redis: {0}")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The result could not be written.
-    #[error("{0}")]
+    #[error(transparent)]
     Sink(#[from] SinkError),
     /// ZooKeeper refused, or the session is over.
-    #[error("zookeeper: {0}")]
+    #[error("write the ledger")]
     ZooKeeper(#[from] ZkError),
     /// The store is not known to belong to the ledger: nothing may be concluded from what it says.
-    #[error("the store is not known to belong to the ledger")]
+    #[error("be sure that the store belongs to the ledger")]
     NotOurs,
     /// This watcher is to leave.
-    #[error("given up before its end")]
+    #[error("come to an end before leaving")]
     Abandoned,
 }
 

@@ -110,7 +110,8 @@ pub(crate) struct Server<'a> {
     trusted: bool,
     /// When to look at the ledger mark again; `None` while that is being done.
     check_at: Option<Instant>,
-    sweeping: bool,
+    /// By which list the sweep goes that is under way.
+    sweeping: Option<Arc<Roster>>,
     share_at: Instant,
     unpark_at: Instant,
 }
@@ -146,7 +147,7 @@ impl<'a> Server<'a> {
             redis: watcher.doorman.store.connection_state(),
             trusted: true,
             check_at: Some(now + CHECK_EVERY),
-            sweeping: false,
+            sweeping: None,
             share_at: now,
             unpark_at: now + UNPARK_EVERY,
             watcher,
@@ -285,17 +286,15 @@ impl<'a> Server<'a> {
             .mul_f64(rand::random_range(0.5..=1.0));
         let retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         let queue = &entry.data.queue;
-        match failure {
-            Trouble::Sink(error) => {
+        match &failure {
+            Trouble::Sink(_) => {
                 self.watcher.metrics.sink_failures.inc();
-                tracing::error!(job.id = %id, %queue, retry_ms, "failed to {error}");
             }
-            Trouble::Store(error) => {
-                tracing::warn!(job.id = %id, %queue, %error, retry_ms, "redis did not answer, trying again");
-                self.check_at = self.check_at.map(|_| now);
-            }
-            other => tracing::warn!(job.id = %id, %queue, error = %other, retry_ms, "trying again"),
+            Trouble::Store(_) => self.check_at = self.check_at.map(|_| now),
+            _ => {}
         }
+        let failure = anyhow::Error::from(failure);
+        tracing::error!(job.id = %id, %queue, retry_ms, "failed to {failure:#}, trying again");
         self.board.settle_at(&id, now + delay, now);
     }
 
@@ -312,7 +311,12 @@ impl<'a> Server<'a> {
                 self.stand_still();
                 self.check_at = Some(Instant::now() + BELONGING_PAUSE);
             }
-            Chore::Swept => self.sweeping = false,
+            Chore::Swept => {
+                let swept = self.sweeping.take();
+                if swept.is_none_or(|by| !Arc::ptr_eq(&by, &self.roster.borrow())) {
+                    self.sweep();
+                }
+            }
         }
     }
 
@@ -343,17 +347,21 @@ impl<'a> Server<'a> {
     /// Members came or went: their locks are free, and what they were writing is rubbish.
     fn meet(&mut self) {
         let roster = Arc::clone(&self.roster.borrow_and_update());
-        self.board.meet(Arc::clone(&roster), Instant::now());
-        if self.sweeping {
-            return;
+        self.board.meet(roster, Instant::now());
+        if self.sweeping.is_none() {
+            self.sweep();
         }
-        self.sweeping = true;
+    }
+
+    fn sweep(&mut self) {
+        let roster = Arc::clone(&self.roster.borrow());
+        self.sweeping = Some(Arc::clone(&roster));
         let sink = self.tools.sink.clone();
         self.chores.spawn(async move {
             match sink.sweep(roster).await {
                 Ok(0) => {}
                 Ok(files) => tracing::info!(files, "removed what dead watchers left behind"),
-                Err(error) => tracing::warn!("failed to {error}"),
+                Err(error) => tracing::warn!("failed to {:#}", anyhow::Error::from(error)),
             }
             Chore::Swept
         });

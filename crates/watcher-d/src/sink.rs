@@ -19,10 +19,11 @@ mod line;
 mod sweep;
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use distjob_core::{Holder, JobId, QueueName, Roster};
@@ -30,9 +31,9 @@ use tokio::task::spawn_blocking;
 
 pub(crate) use collecting::{CollectError, Collected, Collecting, Tally};
 
-/// What could not be done, to what, and why.
+/// What could not be done, and to what; the source says why.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} {}: {source}", path.display())]
+#[error("{what} {}", path.display())]
 pub(crate) struct SinkError {
     what: &'static str,
     path: PathBuf,
@@ -60,7 +61,7 @@ struct Inner {
     directory: PathBuf,
     holder: Holder,
     /// The queues whose directories are known to be on the disk.
-    settled: Mutex<Vec<QueueName>>,
+    settled: Mutex<HashSet<QueueName>>,
 }
 
 impl FileSink {
@@ -128,12 +129,12 @@ impl FileSink {
         sync(&self.inner.directory)?;
         sync(&directory)?;
         if !is_settled {
-            self.settled().push(queue.clone());
+            self.settled().insert(queue.clone());
         }
         Ok(())
     }
 
-    fn settled(&self) -> std::sync::MutexGuard<'_, Vec<QueueName>> {
+    fn settled(&self) -> MutexGuard<'_, HashSet<QueueName>> {
         self.inner.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -29,6 +29,26 @@ async fn a_watcher_that_is_asked_to_stop_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_watcher_that_waits_for_redis_gives_its_lock_back_when_asked_to_stop() {
+    let stage = Stage::new().await;
+    let proxy = stage.world.redis_proxy().await.unwrap();
+    let program = stage.program("").redis_at(proxy.addr());
+    let watcher = stage.world.start_member(program, "w").await.unwrap();
+    proxy.hold_all();
+    let job = stage.processed(9).await;
+    eventually("the job is locked", SOON, async || {
+        anyhow::ensure!(!stage.world.locks().await?.is_empty(), "no lock");
+        Ok(())
+    })
+    .await;
+    watcher.stop(SOON).await.unwrap();
+    assert!(stage.world.locks().await.unwrap().is_empty());
+
+    let _second = stage.watcher("second").await;
+    stage.delivered(&job).await;
+}
+
+#[tokio::test]
 async fn a_new_sink_directory_is_taken_over_while_the_watcher_runs() {
     let stage = Stage::new().await;
     let watcher = stage.watcher("w").await;

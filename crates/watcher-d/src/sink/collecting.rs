@@ -34,10 +34,10 @@ pub(crate) enum CollectError {
     #[error(transparent)]
     Sink(#[from] SinkError),
     /// The outcomes cannot be those of the tasks.
-    #[error("{0}")]
+    #[error("make sense of the store: {0}")]
     Loss(Loss),
     /// The collector was dropped before its end.
-    #[error("given up before its end")]
+    #[error("come to an end before it was dropped")]
     Discarded,
 }
 

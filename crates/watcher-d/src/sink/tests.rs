@@ -158,7 +158,7 @@ async fn an_error_names_what_failed_and_where() {
     fs::write(&blocker, "not a directory").unwrap();
     let sink = FileSink::new(blocker.join("results"), holder(7, "me"));
     let error = sink.collect(&id("job"), &queue()).finish().await.unwrap_err();
-    let text = error.to_string();
+    let text = format!("{:#}", anyhow::Error::from(error));
     assert!(
         text.starts_with("create the directory ") && text.contains("/file: File exists"),
         "{text}"
