@@ -4,13 +4,14 @@
 //! executor and a watcher are killed and a new executor comes; in the end every single result is checked. Nothing
 //! is left behind, also after ctrl-C: every process dies with this one, and all files are in one temporary directory.
 //!
-//! Reading order: [`play`] is the story, [`cast`] the programs in it, [`scene`] what is shown of it, [`review`] the
+//! Reading order: [`play`] is the story, [`cast`] the programs in it, [`scene`] and [`status`] what is shown of it, [`review`] the
 //! check of what came out.
 
 mod cast;
 mod play;
 mod review;
 mod scene;
+mod status;
 
 use anyhow::{Context as _, Result};
 

@@ -15,6 +15,7 @@ use super::{
     cast::{Actor, Cast},
     review,
     scene::Camera,
+    status::distjobctl,
 };
 use crate::steps::{Verdict, seconds};
 
@@ -143,6 +144,8 @@ async fn work(world: &World, cast: &mut Cast, jobs: &[String]) -> Result<()> {
         } else if !joined && scene.percent() >= 45 {
             println!("\n  >>> a new executor joins");
             cast.executor(world, 4).await?;
+            let status = distjobctl(world, &["status"]).await?;
+            println!("\n  distjobctl status says:\n\n{}", indented(&status));
             joined = true;
         }
     }
@@ -179,6 +182,10 @@ async fn kill_first_to_lock(zk: Client, locks: String, watchers: Vec<Actor>) -> 
         }
         changed.changed().await;
     }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
 }
 
 fn act(title: &str) {

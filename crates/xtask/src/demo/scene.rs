@@ -10,7 +10,7 @@ use distjob_core::{
 use harness::World;
 use redis::{AsyncCommands as _, aio::MultiplexedConnection};
 
-use super::cast::Cast;
+use super::{cast::Cast, status::Status};
 
 const BAR_WIDTH: u64 = 20;
 
@@ -21,6 +21,8 @@ pub(super) struct Camera<'a> {
     keys: KeyScheme,
     jobs: Vec<JobId>,
     tasks_per_job: u64,
+    /// In whose share each job was in the scene before.
+    owners: BTreeMap<JobId, String>,
 }
 
 /// All batches at one moment.
@@ -38,7 +40,9 @@ struct Batch {
     committed: u64,
     /// The executor in whose share it is.
     owner: Option<String>,
-    /// How many tasks each executor has claimed and not committed yet.
+    /// In whose share it was in the scene before, if that was another one.
+    moved_from: Option<String>,
+    /// How many tasks each executor, dead ones included, has claimed and not committed yet.
     claimed: BTreeMap<String, u64>,
     /// The watcher that has locked it.
     watcher: Option<String>,
@@ -51,44 +55,41 @@ impl<'a> Camera<'a> {
             .iter()
             .map(|id| JobId::new(id.as_str()))
             .collect::<Result<_, _>>()?;
+        let keys = KeyScheme::new(world.prefix())?;
+        let redis = world.redis().await?;
         Ok(Self {
             world,
-            redis: world.redis().await?,
-            keys: KeyScheme::new(world.prefix())?,
+            redis,
+            keys,
             jobs,
             tasks_per_job,
+            owners: BTreeMap::new(),
         })
     }
 
     /// What there is to see now.
     pub(super) async fn take(&mut self, cast: &Cast) -> Result<Scene> {
         let states = self.world.jobs().await?;
-        let locks = self.world.locks().await?;
-        let executors: Vec<String> = names(self.world.executors().await?);
-        let watchers = names(self.world.watchers().await?);
-        let submitted: Vec<&str> = states
-            .iter()
-            .filter(|(_, data)| data.starts_with("subm"))
-            .map(|(id, _)| id.as_str())
-            .collect();
-        // The executors do the same, each for itself: that is all there is to sharing.
-        let owners = share::assign(Sharing::default(), &submitted, &executors);
+        let Status {
+            executors,
+            watchers,
+            locks,
+        } = Status::ask(self.world).await?;
+        let owners = owners(&states, &executors);
         let mut batches = Vec::new();
         for id in self.jobs.clone() {
-            let owner = submitted
-                .iter()
-                .position(|job| *job == id.as_str())
-                .and_then(|at| owners.get(at));
-            let state = states
-                .get(id.as_str())
-                .map(|data| data.split('=').next().unwrap_or_default().to_owned());
-            let (committed, claimed) = self.progress(&id, state.is_none(), cast).await?;
+            let state = states.get(id.as_str()).and_then(|data| data.split('=').next());
+            let owner = owners.get(id.as_str()).map(|owner| cast.label(owner).to_owned());
+            let before = owner
+                .clone()
+                .and_then(|owner| self.owners.insert(id.clone(), owner));
             batches.push(Batch {
-                state,
+                state: state.map(str::to_owned),
                 tasks: self.tasks_per_job,
-                committed,
-                owner: owner.map(|owner| cast.label(&executors[*owner]).to_owned()),
-                claimed,
+                committed: self.committed(&id, state).await?,
+                moved_from: before.filter(|before| owner.as_ref() != Some(before)),
+                owner,
+                claimed: self.claimed(&id, &executors, cast).await?,
                 watcher: locks.get(id.as_str()).map(|name| cast.label(name).to_owned()),
             });
         }
@@ -104,31 +105,42 @@ impl<'a> Camera<'a> {
         })
     }
 
-    async fn progress(
-        &mut self,
-        id: &JobId,
-        gone: bool,
-        cast: &Cast,
-    ) -> Result<(u64, BTreeMap<String, u64>)> {
-        if gone {
-            return Ok((self.tasks_per_job, BTreeMap::new()));
+    async fn committed(&mut self, id: &JobId, state: Option<&str>) -> Result<u64> {
+        if state != Some("subm") {
+            // No executor has anything left to do here, and the store may have dropped the job already.
+            return Ok(self.tasks_per_job);
         }
-        let keys = self.keys.job(id);
-        let committed: Option<u64> = self.redis.hget(&keys.meta, "committed").await?;
-        let leases: BTreeMap<String, String> = self.redis.hgetall(&keys.leases).await?;
+        let committed: Option<u64> = self.redis.hget(self.keys.job(id).meta, "committed").await?;
+        Ok(committed.unwrap_or(0))
+    }
+
+    async fn claimed(&mut self, id: &JobId, live: &[String], cast: &Cast) -> Result<BTreeMap<String, u64>> {
+        let holders: BTreeMap<String, String> = self.redis.hgetall(self.keys.job(id).leases).await?;
         let mut claimed = BTreeMap::new();
-        for (holder, leases) in leases {
-            let holder: Holder = holder.parse()?;
+        for (holder, leases) in holders {
+            let name = holder.parse::<Holder>()?.name;
             let leases = Lease::parse_list(&leases).context("read the leases of an executor")?;
-            let tasks = leases.iter().map(|lease| lease.range.len()).sum();
-            claimed.insert(cast.label(holder.name.as_str()).to_owned(), tasks);
+            let dead = if live.iter().any(|live| live == name.as_str()) {
+                ""
+            } else {
+                ", dead,"
+            };
+            let who = format!("{}{dead}", cast.label(name.as_str()));
+            claimed.insert(who, leases.iter().map(|lease| lease.range.len()).sum());
         }
-        Ok((committed.unwrap_or(0), claimed))
+        Ok(claimed)
     }
 }
 
-fn names(members: Vec<harness::Member>) -> Vec<String> {
-    members.into_iter().map(|member| member.name).collect()
+/// In whose share each submitted job is. The executors reckon the same, each for itself: there is no more to sharing.
+fn owners<'a>(states: &'a BTreeMap<String, String>, executors: &'a [String]) -> BTreeMap<&'a str, &'a str> {
+    let submitted = states.iter().filter(|(_, data)| data.starts_with("subm"));
+    let submitted: Vec<&str> = submitted.map(|(id, _)| id.as_str()).collect();
+    let owners = share::assign(Sharing::default(), &submitted, executors);
+    submitted
+        .into_iter()
+        .zip(owners.into_iter().map(|owner| executors[owner].as_str()))
+        .collect()
 }
 
 impl Scene {
@@ -154,7 +166,7 @@ impl Scene {
 
 impl fmt::Display for Scene {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:>3} %  here: {}", self.percent(), self.members)?;
+        writeln!(f, "{:>3} %  members: {}", self.percent(), self.members)?;
         for (at, batch) in self.batches.iter().enumerate() {
             writeln!(f, "        batch {}  {batch}", at + 1)?;
         }
@@ -172,6 +184,9 @@ impl fmt::Display for Batch {
         write!(f, "{state:<8} {bar} {:>5} of {}", self.committed, self.tasks)?;
         if let Some(owner) = &self.owner {
             write!(f, "  share of {owner}")?;
+        }
+        if let Some(before) = &self.moved_from {
+            write!(f, " (was {before}'s)")?;
         }
         if let Some(watcher) = &self.watcher {
             write!(f, "  locked by {watcher}")?;
