@@ -165,13 +165,10 @@ impl<'a> Server<'a> {
                 ControlFlow::Break(end) => break end,
             }
         };
-        let registered = &self.watcher.doorman.conditions.registered;
         let grace = match end {
-            TermEnd::Stopped => {
-                registered.unmet("leaving");
-                self.config.watcher.grace_period
-            }
+            TermEnd::Stopped => self.config.watcher.grace_period,
             TermEnd::Over => {
+                let registered = &self.watcher.doorman.conditions.registered;
                 registered.unmet("between two sessions");
                 Duration::ZERO
             }
