@@ -4,6 +4,8 @@
 
 #[path = "store/arguments.rs"]
 mod arguments;
+#[path = "store/calls.rs"]
+mod calls;
 #[path = "store/client.rs"]
 mod client;
 #[path = "store/dump.rs"]
@@ -12,6 +14,8 @@ mod dump;
 mod fixture;
 #[path = "store/leases.rs"]
 mod leases;
+#[path = "store/lives.rs"]
+mod lives;
 #[path = "store/losses.rs"]
 mod losses;
 #[path = "store/machine.rs"]
