@@ -157,6 +157,7 @@ async fn wait_for(reach: &Reach, id: &JobId, seen: &Seen) -> anyhow::Result<Outc
             },
         }
         if let Some(watch) = watch {
+            tracing::debug!(job.id = %id, "waiting for a change");
             watch.changed().await;
         }
     }

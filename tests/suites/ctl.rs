@@ -1,0 +1,88 @@
+//! The operator's tool, as a process, against real servers with states made by hand.
+
+#![expect(clippy::unwrap_used, reason = "tests panic, and so do their helpers")]
+
+#[path = "ctl/changes.rs"]
+mod changes;
+#[path = "ctl/looks.rs"]
+mod looks;
+#[path = "ctl/stores.rs"]
+mod stores;
+#[path = "ctl/waits.rs"]
+mod waits;
+
+use std::time::Duration;
+
+use distjob_core::{JobId, KeyScheme, Source};
+use distjob_runtime::store::{JobStore, StoreSettings};
+use harness::{Process, Program, World, unique};
+use serde_json::Value;
+use zookeeper_client::{Acls, CreateMode};
+
+/// For what takes milliseconds on an idle machine.
+const SOON: Duration = Duration::from_secs(30);
+
+/// `distjobctl` with these arguments.
+fn ctl(world: &World, args: &[&str]) -> Program {
+    world.program("distjobctl", "").unwrap().args(args)
+}
+
+/// Starts it.
+fn start(world: &World, program: Program) -> Process {
+    world.start(program, &format!("distjobctl-{}", unique())).unwrap()
+}
+
+/// Runs it with `--json`; its status and what it reported.
+async fn report(world: &World, args: &[&str]) -> (i32, Value) {
+    let process = start(world, ctl(world, args).arg("--json"));
+    let status = process.wait(SOON).await.unwrap().code().unwrap();
+    let text = process.stdout().lines().join("\n");
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+/// The directories, and a store that belongs to the ledger, as any daemon makes them.
+async fn found(world: &World) {
+    let persistent = CreateMode::Persistent.with_acls(Acls::anyone_all());
+    let zk = world.zk().await.unwrap();
+    for directory in distjob_core::znode::DIRECTORIES {
+        zk.mkdir(&world.path(directory), &persistent).await.unwrap();
+    }
+    let stat = zk.check_stat(&world.path("jobs")).await.unwrap().unwrap();
+    store(world).mark_ledger(stat.czxid.into()).await.unwrap();
+}
+
+/// Submits so many tasks under an id.
+async fn submit(world: &World, id: &str, count: usize) {
+    let count = count.to_string();
+    let ids = world
+        .submit(&["--id", id, "--random-numbers", &count], SOON)
+        .await
+        .unwrap();
+    assert_eq!(ids, [id]);
+}
+
+/// Overwrites the data of a job's znode.
+async fn set_job(world: &World, id: &str, data: &str) {
+    let zk = world.zk().await.unwrap();
+    zk.set_data(&world.path(&format!("jobs/{id}")), data.as_bytes(), None)
+        .await
+        .unwrap();
+}
+
+/// Deletes a job's znode.
+async fn delete_job(world: &World, id: &str) {
+    let zk = world.zk().await.unwrap();
+    zk.delete(&world.path(&format!("jobs/{id}")), None).await.unwrap();
+}
+
+/// Drops a job in the store, as a watcher does it in the end.
+async fn drop_job(world: &World, id: &str) {
+    let (store, id) = (store(world), JobId::new(id).unwrap());
+    let meta = store.inspect(&id, &Source::Plain).await.unwrap().meta.unwrap();
+    store.drop_job(&id, meta.life, &meta.source, 3600).await.unwrap();
+}
+
+fn store(world: &World) -> JobStore {
+    let keys = KeyScheme::new(world.prefix()).unwrap();
+    JobStore::new(&StoreSettings::new(world.redis_url(), keys)).unwrap()
+}
