@@ -53,6 +53,10 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// How long a job rests whose znode ZooKeeper refuses to change, or that is too busy.
 const REST: Duration = Duration::from_secs(2);
 
+/// While all is well, the ledger mark is looked at so often: an idle executor hears in no other way that the store is
+/// gone, and an emptied store answers like any other.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
+
 /// How often a job is audited on which a reply was unclear.
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
 
@@ -143,6 +147,8 @@ pub(crate) struct Server<'a> {
     asking: JoinSet<bool>,
     /// While they do not: when to ask again.
     ask_at: Option<Instant>,
+    /// While they do: when to make sure.
+    check_at: Instant,
     /// Tells running leases to begin no further task.
     halt: Arc<AtomicBool>,
     audit_at: Instant,
@@ -178,6 +184,7 @@ impl<'a> Server<'a> {
             finishing: JoinSet::new(),
             asking: JoinSet::new(),
             ask_at: None,
+            check_at: now + CHECK_EVERY,
             halt: Arc::default(),
             audit_at: now + AUDIT_EVERY,
             share_at: now,

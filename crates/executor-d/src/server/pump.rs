@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use distjob_core::{JobEntry, JobId, JobState, store::Isolated};
 use distjob_runtime::{drill, zk::Written};
 
-use super::{AUDIT_EVERY, Finish, Finished, Server, Visited};
+use super::{AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Server, Visited};
 use crate::{
     lease::{RunLimits, Runner},
     visit::Visit,
@@ -33,6 +33,9 @@ impl Server<'_> {
             self.executor.metrics.jobs_share.set(share);
         }
         self.start_runs();
+        if now >= self.check_at && self.asking.is_empty() {
+            self.ask(now);
+        }
         let may_claim = self.may_claim(now);
         if now >= self.audit_at {
             self.audit_at = now + AUDIT_EVERY;
@@ -53,13 +56,16 @@ impl Server<'_> {
     /// When `pump` has something to do even if nothing happens.
     pub(super) fn wakes_at(&self) -> Instant {
         let share_at = self.board.shares_are_stale().then_some(self.share_at);
-        let ask_at = self.ask_at.filter(|_| self.asking.is_empty());
+        let is_asking = !self.asking.is_empty();
+        let ask_at = self.ask_at.filter(|_| !is_asking);
+        let check_at = Some(self.check_at).filter(|_| !is_asking);
         let leave_at = self
             .store_away_since
             .map(|since| since + self.config.store_patience);
         let moments = [
             self.board.wakes_at(),
             ask_at,
+            check_at,
             share_at,
             leave_at,
             Some(self.audit_at),
@@ -71,17 +77,17 @@ impl Server<'_> {
     fn may_claim(&mut self, now: Instant) -> bool {
         if let Some(ask_at) = self.ask_at {
             if now >= ask_at && self.asking.is_empty() {
-                self.ask();
+                self.ask(now);
             }
             return false;
         }
         self.term.session().is_connected()
     }
 
-    fn ask(&mut self) {
+    fn ask(&mut self, now: Instant) {
         let session = self.term.session().clone();
         let doorman = self.executor.doorman.clone();
-        self.ask_at = None;
+        self.check_at = now + CHECK_EVERY;
         self.asking.spawn(async move { doorman.belongs(&session).await });
     }
 
