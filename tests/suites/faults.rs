@@ -18,6 +18,8 @@ mod losses;
 mod poison;
 #[path = "faults/redis.rs"]
 mod redis_faults;
+#[path = "faults/rollback.rs"]
+mod rollback;
 #[path = "faults/transactions.rs"]
 mod transactions;
 #[path = "faults/watchers.rs"]

@@ -90,7 +90,7 @@ async fn two_poisoned_jobs_and_one_executor_leave_every_innocent_task_unharmed()
         poisoned(&world, "poisoned-a", 60, 30),
         poisoned(&world, "poisoned-b", 60, 0),
         Job::echo(&world, "innocent-a", 60),
-        Job::of(&world, "innocent-b", vec!["sleep 100"; 20]),
+        Job::of(&world, "innocent-b", vec!["sleep 400"; 10]),
     ];
     for job in &jobs {
         job.submit_plainly(&world).await;
