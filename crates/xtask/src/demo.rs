@@ -4,8 +4,8 @@
 //! executor and a watcher are killed and a new executor comes; in the end every single result is checked. Nothing
 //! is left behind, also after ctrl-C: every process dies with this one, and all files are in one temporary directory.
 //!
-//! Reading order: [`play`] is the story, [`cast`] the programs in it, [`scene`] and [`status`] what is shown of it, [`review`] the
-//! check of what came out.
+//! Reading order: [`play`] is the story, [`cast`] the programs in it, [`scene`] and [`status`] what is shown of it,
+//! [`review`] the check of what came out.
 
 mod cast;
 mod play;
