@@ -14,6 +14,7 @@ mod scene;
 mod status;
 
 use anyhow::{Context as _, Result};
+use harness::KEEP;
 
 use crate::{
     interrupts::Interrupts,
@@ -45,7 +46,9 @@ pub(crate) fn demo() -> Result<Verdict> {
         .context("start the async runtime")?;
     runtime.block_on(async {
         tokio::select! {
-            verdict = play::play() => verdict,
+            verdict = play::play() => {
+                verdict.with_context(|| format!("play the demo (with {KEEP}=1 the logs of all programs stay)"))
+            }
             // What the play had started goes with it.
             () = interrupts.caught() => {
                 eprintln!("\ninterrupted: everything that was started is stopped and removed");

@@ -10,14 +10,14 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 use tokio::sync::watch;
 
 use crate::shell::shown;
 
-/// SIGINT and SIGTERM no longer end this process once this exists; they are passed on to the command that runs.
+/// SIGINT, SIGTERM and SIGHUP no longer end this process once this exists; they are passed on to the command that runs.
 pub(crate) struct Interrupts {
     shared: Arc<Shared>,
 }
@@ -35,24 +35,19 @@ impl Shared {
 }
 
 impl Interrupts {
-    /// Begins to catch both signals, for the rest of the process's life.
+    /// Begins to catch them, for the rest of the process's life.
     pub(crate) fn catch() -> Result<Self> {
         let shared = Arc::new(Shared {
             group: Mutex::new(None),
             caught: watch::Sender::new(false),
         });
-        let mut signals = Signals::new([SIGINT, SIGTERM]).context("catch SIGINT and SIGTERM")?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("catch signals")?;
         let for_thread = Arc::clone(&shared);
         thread::spawn(move || {
             for signal in signals.forever() {
                 let group = for_thread.group();
                 for_thread.caught.send_replace(true);
-                if let Some(group) = *group {
-                    let signal = if signal == SIGINT {
-                        Signal::INT
-                    } else {
-                        Signal::TERM
-                    };
+                if let (Some(group), Some(signal)) = (*group, Signal::from_named_raw(signal)) {
                     // It may have ended by itself just now.
                     kill_process_group(group, signal).ok();
                 }

@@ -14,7 +14,7 @@ use zookeeper_client::Client;
 use super::{
     cast::{Actor, Cast},
     review,
-    scene::Camera,
+    scene::{Camera, Scene},
     status::distjobctl,
 };
 use crate::steps::{Verdict, seconds};
@@ -30,6 +30,8 @@ const DONE_WITHIN: Duration = Duration::from_secs(90);
 const SCENE_EVERY: Duration = Duration::from_millis(1_500);
 /// The executor that is killed.
 const VICTIM: &str = "executor 2";
+/// The number of the one that joins later.
+const NEWCOMER: usize = 4;
 
 /// Plays it to its end. What was started stops when this future is dropped.
 pub(super) async fn play() -> Result<Verdict> {
@@ -54,33 +56,19 @@ pub(super) async fn play() -> Result<Verdict> {
     }
 
     act("Four batches of the article: 5,000 random numbers each, which of them are prime?");
-    let mut jobs = Vec::new();
-    for number in 1..=BATCHES {
-        let tasks = TASKS.to_string();
-        let ids = world
-            .submit(&["--random-numbers", &tasks, "--queue", QUEUE], SUBMITTED_WITHIN)
-            .await?;
-        ensure!(ids.len() == 1, "the submitter printed {ids:?} for one job");
-        println!("  batch {number} is job {}", ids[0]);
-        jobs.extend(ids);
-    }
-
+    let jobs = submit(&world).await?;
     let submitted = Instant::now();
+
+    act("At work");
+    println!(
+        "  A test hook makes each task 3 ms longer, or all would be done in a blink. In the middle {VICTIM} gets"
+    );
+    println!("  SIGKILL, and so does the first watcher that begins to deliver; executor {NEWCOMER} joins.");
     work(&world, &mut cast, &jobs).await?;
     let worked = submitted.elapsed();
 
     act("Every single result, checked by trial division");
-    let mut primes = 0;
-    for (id, number) in jobs.iter().zip(1..) {
-        let found = review::batch(&world, QUEUE, id, TASKS)?;
-        println!(
-            "  batch {number}: {TASKS} results, each index once, all right; {found} of the numbers are prime"
-        );
-        primes += found;
-    }
-    let left = world.keys_left().await?;
-    ensure!(left.is_empty(), "keys were left in Redis: {left:?}");
-    println!("  no job is left in ZooKeeper, and in Redis only tombstones that expire");
+    let primes = review(&world, &jobs).await?;
 
     act("Leaving: SIGTERM to all that still run");
     let left = cast.dismiss().await?;
@@ -91,11 +79,11 @@ pub(super) async fn play() -> Result<Verdict> {
     ensure!(!directory.exists(), "{} is still there", directory.display());
 
     act("Done");
+    let tasks = BATCHES as u64 * TASKS;
     println!(
-        "  {} tasks in {BATCHES} batches were shared, one executor and one watcher killed, one executor new;",
-        jobs.len() as u64 * TASKS
+        "  {tasks} tasks in {BATCHES} batches were shared; an executor and a watcher were killed, an executor joined."
     );
-    println!("  every result is there once and right ({primes} primes). Nothing is left behind.");
+    println!("  Every result is there once and right ({primes} primes), and nothing is left behind.");
     println!(
         "  {} from submission to the last delivery, {} in all",
         seconds(worked),
@@ -104,17 +92,26 @@ pub(super) async fn play() -> Result<Verdict> {
     Ok(Verdict::Passed)
 }
 
+async fn submit(world: &World) -> Result<Vec<String>> {
+    let mut jobs = Vec::new();
+    for number in 1..=BATCHES {
+        let tasks = TASKS.to_string();
+        let args = ["--random-numbers", &tasks, "--queue", QUEUE];
+        let ids = world.submit(&args, SUBMITTED_WITHIN).await?;
+        ensure!(ids.len() == 1, "the submitter printed {ids:?} for one job");
+        println!("  batch {number} is job {}", ids[0]);
+        jobs.extend(ids);
+    }
+    Ok(jobs)
+}
+
 /// Shows the work, and makes it hard, until all is delivered.
 async fn work(world: &World, cast: &mut Cast, jobs: &[String]) -> Result<()> {
-    act("At work");
-    println!(
-        "  A test hook makes each task 3 ms longer, or all would be done in a blink. In the middle executor 2 gets"
-    );
-    println!("  SIGKILL, and so does the first watcher that begins to deliver; executor 4 joins.");
     let mut camera = Camera::new(world, jobs, TASKS).await?;
     let watchers = cast.all("watcher").cloned().collect();
-    let mut murder = JoinSet::new();
-    murder.spawn(kill_first_to_lock(
+    // A task of its own, because a lock is there for some tens of milliseconds only.
+    let mut hunt = JoinSet::new();
+    hunt.spawn(kill_first_to_lock(
         world.zk().await?,
         world.path("watchlocks"),
         watchers,
@@ -122,7 +119,18 @@ async fn work(world: &World, cast: &mut Cast, jobs: &[String]) -> Result<()> {
     let mut ticks = interval(SCENE_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let started = Instant::now();
-    let (mut killed, mut joined) = (false, false);
+    let mut plot = [
+        Turn {
+            at_percent: 20,
+            event: Event::Death,
+        },
+        Turn {
+            at_percent: 45,
+            event: Event::Arrival,
+        },
+    ]
+    .iter();
+    let mut next = plot.next();
     loop {
         ticks.tick().await;
         let scene = camera.take(cast).await?;
@@ -134,29 +142,70 @@ async fn work(world: &World, cast: &mut Cast, jobs: &[String]) -> Result<()> {
             started.elapsed() < DONE_WITHIN,
             "not all batches were delivered within {DONE_WITHIN:?}"
         );
-        if !killed && scene.percent() >= 20 {
-            println!(
-                "\n  >>> SIGKILL to {VICTIM}, which has claimed {} tasks",
-                scene.claimed_by(VICTIM)
-            );
-            cast.kill(VICTIM).await?;
-            killed = true;
-        } else if !joined && scene.percent() >= 45 {
-            println!("\n  >>> a new executor joins");
-            cast.executor(world, 4).await?;
-            let status = distjobctl(world, &["status"]).await?;
-            println!("\n  distjobctl status says:\n\n{}", indented(&status));
-            joined = true;
+        if let Some(turn) = next.filter(|turn| turn.at_percent <= scene.percent()) {
+            turn.event.happen(world, cast, &scene).await?;
+            next = plot.next();
         }
     }
     ensure!(
-        killed && joined,
+        next.is_none(),
         "the work was over before anything could happen to it"
     );
-    murder
-        .try_join_next()
+    hunt.try_join_next()
         .context("no watcher was seen to lock a batch")?
         .context("look for a lock")?
+}
+
+/// Something that happens once so much of the work is done.
+struct Turn {
+    at_percent: u64,
+    event: Event,
+}
+
+enum Event {
+    /// An executor is killed.
+    Death,
+    /// A new executor joins.
+    Arrival,
+}
+
+impl Event {
+    async fn happen(&self, world: &World, cast: &mut Cast, scene: &Scene) -> Result<()> {
+        match self {
+            Self::Death => {
+                println!(
+                    "\n  >>> SIGKILL to {VICTIM}, which has claimed {} tasks",
+                    scene.claimed_by(VICTIM)
+                );
+                cast.kill(VICTIM).await
+            }
+            Self::Arrival => {
+                println!("\n  >>> a new executor joins");
+                cast.executor(world, NEWCOMER).await?;
+                println!(
+                    "\n  distjobctl status says:\n\n{}",
+                    indented(&distjobctl(world, &["status"]).await?)
+                );
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Checks what was delivered, and that no more than that is left. Returns how many primes there were.
+async fn review(world: &World, jobs: &[String]) -> Result<usize> {
+    let mut primes = 0;
+    for (id, number) in jobs.iter().zip(1..) {
+        let found = review::batch(world, QUEUE, id, TASKS)?;
+        println!(
+            "  batch {number}: {TASKS} results, each index once, all right; {found} of the numbers are prime"
+        );
+        primes += found;
+    }
+    let left = world.keys_left().await?;
+    ensure!(left.is_empty(), "keys were left in Redis: {left:?}");
+    println!("  no job is left in ZooKeeper, and in Redis only tombstones that expire");
+    Ok(primes)
 }
 
 /// Waits until a watcher has locked a batch, and kills it there and then: in the middle of its work.
