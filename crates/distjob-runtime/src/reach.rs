@@ -199,6 +199,16 @@ impl Reach {
         call(ledger).await
     }
 
+    /// Ends the session, so that the servers need not wait for it. One attempt, a second at most; whoever asks again
+    /// gets a new one.
+    pub async fn leave(&self) {
+        if let Some(ledger) = self.ledger.lock().await.take() {
+            let session = ledger.session().clone();
+            drop(ledger);
+            session.close().wait(Duration::from_secs(1)).await;
+        }
+    }
+
     /// How store and ledger stand to each other. A store without a mark is left as it is.
     ///
     /// # Errors

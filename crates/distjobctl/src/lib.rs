@@ -72,5 +72,7 @@ pub async fn run(
             Command::AcceptStore => accept::run(&reach, output).await,
         }
     };
-    stop.unless_requested(work).await.context("interrupted")?
+    let outcome = stop.unless_requested(work).await;
+    reach.leave().await;
+    outcome.context("interrupted")?
 }

@@ -1,6 +1,6 @@
 //! One job on its way: staged, invisible; then created and opened, or taken back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
 use distjob_core::{
@@ -31,8 +31,8 @@ pub(crate) enum Submitted {
 /// A job whose tasks are being pushed, under a token of its own. Nobody but this program can see it, and its tasks
 /// expire unless it looks after them.
 #[derive(Debug)]
-pub(crate) struct Staging<'a> {
-    reach: &'a Reach,
+pub(crate) struct Staging {
+    reach: Arc<Reach>,
     id: JobId,
     queue: QueueName,
     token: Token,
@@ -40,9 +40,9 @@ pub(crate) struct Staging<'a> {
     count: u64,
 }
 
-impl<'a> Staging<'a> {
+impl Staging {
     pub(crate) fn begin(
-        reach: &'a Reach,
+        reach: Arc<Reach>,
         id: JobId,
         queue: QueueName,
         ttl: Duration,

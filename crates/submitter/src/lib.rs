@@ -15,9 +15,11 @@
 //! Until the znode is created nothing of a job is visible, whatever happens; after `open` has answered it is whole, and
 //! safe. What lies between is [`job`]: it ends with one of the two, or takes the job back.
 //!
-//! Memory is bounded by a few batches, whatever the size of the input.
+//! Memory is bounded by a few batches, whatever the size of the input. While one job's tasks are read, some jobs before it
+//! are being [committed](commits).
 
 mod cli;
+mod commits;
 mod config;
 mod feed;
 mod job;

@@ -1,10 +1,6 @@
 //! One input, from its first line to the last job.
 
-use std::{
-    io::{Write as _, stdout},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use distjob_core::{JobId, QueueName, submission::numbered};
 use distjob_runtime::{
@@ -13,21 +9,22 @@ use distjob_runtime::{
     reach::{Directories, Reach, ReachSettings},
     shutdown::Stop,
 };
-use tracing::{info, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::{
     cli::Order,
+    commits::Commits,
     config::Config,
     feed::{Feed, Input},
-    job::{Staging, Submitted, interrupted},
+    job::{Staging, interrupted},
     pieces::Piece,
     progress::Progress,
 };
 
 /// Submits the input of `order`.
 ///
-/// The request to stop ends it between two questions to a store; a job that was created by then is first made safe or
+/// The request to stop ends it between two questions to a store; jobs that were created by then are first made safe or
 /// taken back.
 ///
 /// # Errors
@@ -36,156 +33,121 @@ pub async fn run(config: Arc<Config>, order: Order, stop: Stop) -> anyhow::Resul
     let input = Input::open(&order, config.submitter.max_task_bytes)?;
     let progress = Progress::new(input.extent());
     let aside = progress.clone();
-    let reach = Reach::new(ReachSettings {
+    let reach = Arc::new(Reach::new(ReachSettings {
         zookeeper: config.zookeeper.clone(),
         redis: config.redis.clone(),
         limit: order.timeout.unwrap_or(config.submitter.timeout),
         directories: Directories::Create,
         say: Arc::new(move |text| aside.aside(|| warn!("{text}"))),
-    })?;
+    })?);
     // Before anything is pushed: it could be the wrong store.
     stop.unless_requested(reach.ensure_belonging())
         .await
         .unwrap_or_else(|| Err(interrupted()))?;
     let feed = input.feed(&config.submitter, order.batch)?;
     let mut submitter = Submitter {
-        reach: &reach,
+        reach: Arc::clone(&reach),
         queue: order.queue.unwrap_or_else(|| config.submitter.queue.clone()),
         stem: order.id,
         is_numbered: order.batch.is_some(),
         staging_ttl: config.submitter.staging_ttl,
+        commits: Commits::new(progress.clone()),
         progress,
-        jobs: 0,
-        unprinted: 0,
+        begun: 0,
+        staging: None,
     };
     let outcome = submitter.submit(feed, &stop).await;
-    submitter.progress.end();
+    reach.leave().await;
     outcome
 }
 
-struct Submitter<'a> {
-    reach: &'a Reach,
+struct Submitter {
+    reach: Arc<Reach>,
     queue: QueueName,
     /// The id that was asked for.
     stem: Option<JobId>,
     is_numbered: bool,
     staging_ttl: Duration,
     progress: Progress,
-    /// Jobs that are safe.
-    jobs: u64,
-    /// Of these, those whose id could not be told.
-    unprinted: u64,
+    /// Jobs that were begun.
+    begun: u64,
+    /// The job whose tasks are being read.
+    staging: Option<Staging>,
+    commits: Commits,
 }
 
-impl<'a> Submitter<'a> {
+impl Submitter {
     async fn submit(&mut self, mut feed: Feed, stop: &Stop) -> anyhow::Result<Status> {
-        let mut staging: Option<Staging<'a>> = None;
-        loop {
-            let piece = match &staging {
-                Some(staging) => stop.unless_requested(staging.kept_alive(feed.next())).await,
-                None => stop.unless_requested(feed.next()).await,
-            };
-            let step = match piece {
-                Some(Ok(Some(piece))) => self.step(piece, &mut staging, stop).await,
-                Some(Ok(None)) => break,
-                Some(Err(error)) => Err(error),
-                None => Err(interrupted()),
-            };
-            if let Err(error) = step {
-                if let Some(staging) = staging {
-                    staging.abandon().await;
-                }
-                return Err(match after(self.jobs) {
-                    Some(after) => error.context(after),
-                    None => error,
-                });
-            }
+        let read = self.read(&mut feed, stop).await;
+        if let Some(incomplete) = self.staging.take() {
+            incomplete.abandon().await;
         }
-        if self.jobs == 0 {
-            info!("the input has no tasks, and with --batch that makes no job");
-        }
-        Ok(if self.unprinted == 0 {
-            Status::Success
-        } else {
-            Status::Failure
-        })
-    }
-
-    async fn step(
-        &mut self,
-        piece: Piece,
-        staging: &mut Option<Staging<'a>>,
-        stop: &Stop,
-    ) -> anyhow::Result<()> {
-        let current = match staging {
-            Some(current) => current,
-            None => staging.insert(self.begin()?),
-        };
-        match piece {
-            Piece::Tasks(tasks) => {
-                let pushed = stop.unless_requested(current.push(&tasks)).await;
-                pushed.unwrap_or_else(|| Err(interrupted()))?;
-                if current.count() == tasks.len() as u64 {
-                    drill::point("first-push");
-                }
-                let bytes = tasks.iter().map(|task| task.len() as u64).sum();
-                self.progress.staged(tasks.len() as u64, bytes);
-            }
-            Piece::JobEnd => {
-                if let Some(complete) = staging.take() {
-                    self.commit(complete, stop).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn begin(&self) -> anyhow::Result<Staging<'a>> {
-        let id = match &self.stem {
-            None => JobId::new(Uuid::now_v7().simple().to_string())?,
-            Some(stem) if self.is_numbered => numbered(stem, self.jobs + 1)?,
-            Some(id) => id.clone(),
-        };
-        Staging::begin(self.reach, id, self.queue.clone(), self.staging_ttl)
-    }
-
-    async fn commit(&mut self, staging: Staging<'a>, stop: &Stop) -> anyhow::Result<()> {
-        let (id, count) = (staging.id().clone(), staging.count());
-        let submitted = staging.commit(stop).await?;
-        self.jobs += 1;
-        let aside = self.progress.clone();
-        match submitted {
-            Submitted::Created => {
-                aside.aside(|| {
-                    info!(job.id = %id, queue = %self.queue, tasks = count, "submitted");
-                    self.print(&id);
-                });
-            }
-            Submitted::Before(None) => {
-                aside.aside(|| warn!(job.id = %id, "already submitted, nothing changed"));
-            }
-            Submitted::Before(Some(difference)) => aside.aside(|| {
-                warn!(job.id = %id, "already submitted, nothing changed, although that job is another one: {difference}");
+        let settled = self.commits.settle().await;
+        self.progress.end();
+        match read.and(settled) {
+            Ok(()) => Ok(self.commits.status()),
+            Err(error) => Err(match self.commits.left_behind() {
+                Some(left) => error.context(left),
+                None => error,
             }),
         }
+    }
+
+    /// Stages what is read, until the input ends or something fails.
+    async fn read(&mut self, feed: &mut Feed, stop: &Stop) -> anyhow::Result<()> {
+        loop {
+            let next = async {
+                match &self.staging {
+                    Some(staging) => staging.kept_alive(feed.next()).await,
+                    None => feed.next().await,
+                }
+            };
+            let piece = tokio::select! {
+                () = stop.requested() => return Err(interrupted()),
+                Some(done) = self.commits.next() => {
+                    self.commits.tell(done)?;
+                    continue;
+                }
+                piece = next, if !self.commits.are_full() => piece?,
+            };
+            match piece {
+                Some(Piece::Tasks(tasks)) => {
+                    let pushed = stop.unless_requested(self.push(&tasks)).await;
+                    pushed.unwrap_or_else(|| Err(interrupted()))?;
+                }
+                Some(Piece::JobEnd) => {
+                    let complete = self.staging.take().map_or_else(|| self.begin(), Ok)?;
+                    self.commits.begin(complete, stop);
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn push(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<()> {
+        if self.staging.is_none() {
+            self.staging = Some(self.begin()?);
+        }
+        let count = tasks.len() as u64;
+        if let Some(staging) = &mut self.staging {
+            staging.push(tasks).await?;
+            if staging.count() == count {
+                drill::point("first-push");
+            }
+        }
+        let bytes = tasks.iter().map(|task| task.len() as u64).sum();
+        self.progress.staged(count, bytes);
         Ok(())
     }
 
-    /// Tells the id of a job that is safe. The job stays when nobody listens, and so do those after it.
-    fn print(&mut self, id: &JobId) {
-        let mut stdout = stdout().lock();
-        if let Err(error) = writeln!(stdout, "{id}").and_then(|()| stdout.flush()) {
-            self.unprinted += 1;
-            warn!(job.id = %id, %error, "submitted, but failed to print the id");
-        }
-    }
-}
-
-/// What an error that comes in the middle leaves behind.
-fn after(jobs: u64) -> Option<String> {
-    match jobs {
-        0 => None,
-        1 => Some("the first job was submitted, the rest was not".to_owned()),
-        _ => Some(format!("{jobs} jobs were submitted, the rest was not")),
+    fn begin(&mut self) -> anyhow::Result<Staging> {
+        self.begun += 1;
+        let id = match &self.stem {
+            None => JobId::new(Uuid::now_v7().simple().to_string())?,
+            Some(stem) if self.is_numbered => numbered(stem, self.begun)?,
+            Some(id) => id.clone(),
+        };
+        let reach = Arc::clone(&self.reach);
+        Staging::begin(reach, id, self.queue.clone(), self.staging_ttl)
     }
 }

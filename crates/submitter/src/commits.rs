@@ -1,0 +1,137 @@
+//! Jobs that are being committed, several at a time, and what is told of them.
+
+use std::{
+    collections::VecDeque,
+    io::{Write as _, stdout},
+};
+
+use anyhow::anyhow;
+use distjob_core::JobId;
+use distjob_runtime::{exit::Status, shutdown::Stop};
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+use crate::{
+    job::{Staging, Submitted},
+    progress::Progress,
+};
+
+/// Jobs that are committed at once. Most of the time of each goes into waiting for replies.
+const AT_ONCE: usize = 16;
+
+/// The jobs whose tasks are all staged, oldest first.
+///
+/// Each is a task of its own: once begun it comes to its end, whatever becomes of the others, for a job that was created
+/// must be made safe or taken back.
+#[derive(Debug)]
+pub(crate) struct Commits {
+    under_way: VecDeque<JoinHandle<Done>>,
+    progress: Progress,
+    /// Jobs that are safe.
+    safe: u64,
+    /// Of these, those whose id could not be told.
+    unprinted: u64,
+}
+
+/// A job that has come to its end.
+#[derive(Debug)]
+pub(crate) struct Done {
+    id: JobId,
+    tasks: u64,
+    outcome: anyhow::Result<Submitted>,
+}
+
+impl Commits {
+    pub(crate) const fn new(progress: Progress) -> Self {
+        Self {
+            under_way: VecDeque::new(),
+            progress,
+            safe: 0,
+            unprinted: 0,
+        }
+    }
+
+    /// Whether no further one should be begun now.
+    pub(crate) fn are_full(&self) -> bool {
+        self.under_way.len() >= AT_ONCE
+    }
+
+    pub(crate) fn begin(&mut self, staging: Staging, stop: &Stop) {
+        let stop = stop.clone();
+        self.under_way.push_back(tokio::spawn(async move {
+            let (id, tasks) = (staging.id().clone(), staging.count());
+            let outcome = staging.commit(&stop).await;
+            Done { id, tasks, outcome }
+        }));
+    }
+
+    /// Waits for the oldest one; `None` when there is none. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<anyhow::Result<Done>> {
+        let done = self.under_way.front_mut()?.await;
+        self.under_way.pop_front();
+        Some(done.map_err(|error| anyhow!("failed to commit a job: {error}")))
+    }
+
+    /// Waits for all of them and tells of each.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) async fn settle(&mut self) -> anyhow::Result<()> {
+        let mut settled = Ok(());
+        while let Some(done) = self.next().await {
+            settled = settled.and(self.tell(done));
+        }
+        settled
+    }
+
+    /// Tells what became of a job: its id on stdout when it was created.
+    ///
+    /// # Errors
+    /// Its own, when it was not submitted.
+    pub(crate) fn tell(&mut self, done: anyhow::Result<Done>) -> anyhow::Result<()> {
+        let Done { id, tasks, outcome } = done?;
+        let outcome = outcome?;
+        self.safe += 1;
+        self.progress.clone().aside(|| match outcome {
+            Submitted::Created => {
+                info!(job.id = %id, tasks, "submitted");
+                self.print(&id);
+            }
+            Submitted::Before(None) => warn!(job.id = %id, "already submitted, nothing changed"),
+            Submitted::Before(Some(difference)) => {
+                warn!(job.id = %id, "already submitted, nothing changed, although that job is another one: {difference}");
+            }
+        });
+        Ok(())
+    }
+
+    /// Prints the id of a job that is safe. The job stays when nobody listens, and so do those after it.
+    fn print(&mut self, id: &JobId) {
+        let mut stdout = stdout().lock();
+        if let Err(error) = writeln!(stdout, "{id}").and_then(|()| stdout.flush()) {
+            self.unprinted += 1;
+            warn!(job.id = %id, %error, "submitted, but failed to print the id");
+        }
+    }
+
+    /// With which status a run ends in which no job failed.
+    pub(crate) fn status(&self) -> Status {
+        if self.safe == 0 {
+            info!("the input has no tasks, and with --batch that makes no job");
+        }
+        if self.unprinted == 0 {
+            Status::Success
+        } else {
+            Status::Failure
+        }
+    }
+
+    /// What a failed run leaves behind, in words; `None` when that is nothing.
+    pub(crate) fn left_behind(&self) -> Option<String> {
+        match self.safe {
+            0 => None,
+            1 => Some("one job was submitted, the rest was not".to_owned()),
+            safe => Some(format!("{safe} jobs were submitted, the rest was not")),
+        }
+    }
+}
