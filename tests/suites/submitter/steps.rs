@@ -126,3 +126,35 @@ async fn paused_for_a_while_it_goes_on_as_if_nothing_had_been() {
         assert_eq!(task_texts(&world, &id).await, ["1", "2", "3"], "{point}");
     }
 }
+
+#[tokio::test]
+async fn a_job_that_was_only_created_is_opened_and_done_by_the_daemons() {
+    let world = World::shared().await.unwrap();
+    let process = at_point(&world, "created=kill", "1h");
+    assert_eq!(process.wait(SOON).await.unwrap().code(), None);
+    let (_executor, _watcher) = daemons(&world).await;
+    world.drained(SOON).await.unwrap();
+    world.delivered_whole("default", "job", &["1", "2", "3"]).unwrap();
+    // Done, and remembered.
+    assert_eq!(again(&world).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_submitter_that_slept_through_the_whole_life_of_its_job_still_succeeds() {
+    let world = World::shared().await.unwrap();
+    let (_executor, _watcher) = daemons(&world).await;
+    let process = at_point(&world, "created=stop", "1h");
+    stopped(&process).await;
+    world.drained(SOON).await.unwrap();
+    process.resume().unwrap();
+    assert_eq!(process.succeeded(SOON).await.unwrap(), ["job"]);
+    world.delivered_whole("default", "job", &["1", "2", "3"]).unwrap();
+}
+
+async fn daemons(world: &World) -> (Process, Process) {
+    let executor = world.executor("").unwrap();
+    let watcher = world.watcher("").unwrap();
+    let executor = world.start_member(executor, "executor").await.unwrap();
+    let watcher = world.start_member(watcher, "watcher").await.unwrap();
+    (executor, watcher)
+}
