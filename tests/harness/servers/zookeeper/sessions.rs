@@ -9,10 +9,11 @@
 //! it read what the clients had sent meanwhile. That takes as long as it takes, and no order is promised; it is the way to
 //! have the server close the connections too.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -28,19 +29,27 @@ const CLOSE_SESSION: i32 = -11;
 
 /// The sessions that the server knows, connected or not. On an ensemble, ask the leader.
 pub async fn list(addr: SocketAddr) -> Result<Vec<SessionId>> {
-    let dump = four_letters(addr, "dump").await?;
-    ensure!(
-        dump.contains("Session Sets"),
-        "not the answer of a server that leads: {dump:?}"
-    );
+    // The server prints its sets of sessions while sessions move from set to set, and so may miss one or show one twice.
+    within(Duration::from_secs(10), async || {
+        let dump = four_letters(addr, "dump").await?;
+        let (count, sessions) =
+            parse(&dump).with_context(|| format!("not the answer of a server that leads: {dump:?}"))?;
+        ensure!(sessions.len() == count, "{} of {count} sessions", sessions.len());
+        Ok(sessions.into_iter().map(SessionId).collect())
+    })
+    .await
+}
+
+/// How many sessions there are, and those of them that a dump shows.
+fn parse(dump: &str) -> Option<(usize, BTreeSet<i64>)> {
     // Between these two headings each line that starts with 0x is a session; elsewhere they repeat.
-    let sessions = dump.lines().skip_while(|line| !line.starts_with("Session Sets"));
-    let sessions = sessions.take_while(|line| !line.starts_with("ephemeral nodes dump"));
-    let ids = sessions.filter_map(|line| line.trim().strip_prefix("0x"));
-    Ok(ids
-        .filter_map(|id| u64::from_str_radix(id, 16).ok())
-        .map(|id| SessionId(id.cast_signed()))
-        .collect())
+    let mut lines = dump.lines().skip_while(|line| !line.starts_with("Session Sets"));
+    // "Session Sets (<sets>)/(<sessions>):"
+    let count = lines.next()?.rsplit_once('(')?.1.strip_suffix("):")?;
+    let sessions = lines
+        .take_while(|line| !line.starts_with("ephemeral nodes dump"))
+        .filter_map(|line| u64::from_str_radix(line.trim().strip_prefix("0x")?, 16).ok());
+    Some((count.parse().ok()?, sessions.map(u64::cast_signed).collect()))
 }
 
 /// Ends `session` and removes its ephemerals, whatever its client does. Returns when the server has forgotten the session.
