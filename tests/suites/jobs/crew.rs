@@ -5,8 +5,11 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::{Process, Program, World, is_prime};
+use anyhow::ensure;
+use harness::{Process, Program, World, eventually, is_prime};
 use zookeeper_client::{Acls, CreateMode, CreateOptions};
+
+use crate::SOON;
 
 /// How tests create znodes that stay.
 pub(crate) const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.with_acls(Acls::anyone_all());
@@ -80,6 +83,24 @@ pub(crate) async fn metric(process: &Process, series: &str) -> u64 {
         .lines()
         .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// Returns when a series has this value: counting follows what is counted.
+#[track_caller]
+pub(crate) fn metric_becomes<'a>(
+    process: &'a Process,
+    series: &'a str,
+    expected: u64,
+) -> impl Future<Output = ()> + 'a {
+    eventually(series, SOON, async move || {
+        let value = metric(process, series).await;
+        ensure!(
+            value == expected,
+            "{} has {value} instead of {expected}",
+            process.name()
+        );
+        Ok(())
+    })
 }
 
 /// What the `prime` handler has to say of a number.

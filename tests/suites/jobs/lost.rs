@@ -5,7 +5,7 @@ use harness::{Process, World, eventually};
 use redis::AsyncCommands as _;
 
 use crate::SOON;
-use crate::crew::{Executor, calm_world, metric, start_watcher, verdict};
+use crate::crew::{Executor, calm_world, metric_becomes, start_watcher, verdict};
 
 /// A world with a watcher and an executor.
 async fn staffed_world() -> (World, Process, Executor) {
@@ -26,7 +26,14 @@ async fn becomes_lost(world: &World, id: &str) -> String {
     .await
 }
 
-/// What an operator does by hand, or with `distjobctl`.
+/// What an operator does with `distjobctl`.
+async fn operate(world: &World, command: &str, id: &str) {
+    let program = world.program("distjobctl", "").unwrap().args([command, id]);
+    let name = format!("{command}-{id}");
+    (world.start(program, &name).unwrap().succeeded(SOON).await).unwrap();
+}
+
+/// What an operator does by hand.
 async fn set(world: &World, id: &str, data: &str) {
     let (zk, path) = (world.zk().await.unwrap(), world.path(&format!("jobs/{id}")));
     zk.set_data(&path, data.as_bytes(), None).await.unwrap();
@@ -53,7 +60,7 @@ async fn a_count_that_does_not_match_the_list_makes_a_job_lost_until_it_is_cance
             .wait_log(&format!("ERROR*lost; *{id}*{why}"), SOON)
             .await
             .unwrap();
-        assert_eq!(metric(&watcher, r#"distjob_jobs{state="lost"}"#).await, 1);
+        metric_becomes(&watcher, r#"distjob_jobs{state="lost"}"#, 1).await;
         assert_eq!(world.delivered("default", &id).unwrap(), None);
         assert_eq!(
             redis.llen::<_, u64>(&id).await.unwrap(),
@@ -61,12 +68,12 @@ async fn a_count_that_does_not_match_the_list_makes_a_job_lost_until_it_is_cance
             "the list is as it was"
         );
 
-        set(&world, &id, &format!("cncl={announced}")).await;
+        operate(&world, "cancel", &id).await;
         world.drained(SOON).await.unwrap();
         assert_eq!(world.delivered("default", &id).unwrap(), None);
     }
-    assert_eq!(metric(&watcher, "distjob_jobs_lost_total").await, 4);
-    assert_eq!(metric(&watcher, "distjob_jobs_cancelled_total").await, 4);
+    metric_becomes(&watcher, "distjob_jobs_lost_total", 4).await;
+    metric_becomes(&watcher, "distjob_jobs_cancelled_total", 4).await;
 
     let id = world.job_id("other");
     world.plain_submit(&id, &["17"]).await.unwrap();
@@ -84,7 +91,7 @@ async fn a_lost_job_comes_back_when_its_tasks_do_and_an_operator_says_so() {
     assert!(data.starts_with("lost=3;queue=primes;why="), "{data}");
     redis.rpush::<_, _, ()>(&id, &tasks).await.unwrap();
 
-    set(&world, &id, "subm=3;queue=primes").await;
+    operate(&world, "restore", &id).await;
     world.drained(SOON).await.unwrap();
     for line in world.delivered_whole("primes", &id, &tasks).unwrap() {
         let number = std::str::from_utf8(&line.task).unwrap().parse().unwrap();
@@ -94,7 +101,7 @@ async fn a_lost_job_comes_back_when_its_tasks_do_and_an_operator_says_so() {
 }
 
 #[tokio::test]
-async fn a_job_that_comes_back_without_its_tasks_is_lost_again() {
+async fn a_job_that_comes_back_without_its_tasks_is_lost_again_and_can_be_cancelled_by_hand() {
     let (world, watcher, _executor) = staffed_world().await;
     let id = world.job_id("again");
     world.create_job(&id, "subm=2").await.unwrap();
@@ -104,4 +111,7 @@ async fn a_job_that_comes_back_without_its_tasks_is_lost_again() {
     let lost = format!("ERROR*lost; *{id}");
     watcher.stderr().wait_after(mark, &lost, SOON).await.unwrap();
     becomes_lost(&world, &id).await;
+    set(&world, &id, "cncl=2").await;
+    world.drained(SOON).await.unwrap();
+    metric_becomes(&watcher, "distjob_jobs_lost_total", 2).await;
 }

@@ -9,7 +9,7 @@ use tokio::net::UnixDatagram;
 use tokio::time::timeout;
 
 use crate::SOON;
-use crate::crew::{Executor, calm_world, drill, metric, start_watcher};
+use crate::crew::{Executor, calm_world, drill, metric, metric_becomes, start_watcher};
 
 /// What systemd is, as far as a daemon sees it.
 struct ServiceManager {
@@ -141,19 +141,19 @@ async fn a_daemon_that_loses_a_store_is_not_ready_and_says_which_until_it_is_bac
     }
     for daemon in &daemons {
         is(daemon, 200, "ready").await;
-        assert_eq!(metric(daemon, "distjob_zookeeper_connected").await, 1);
+        metric_becomes(daemon, "distjob_zookeeper_connected", 1).await;
     }
     zookeeper.refuse().await;
     zookeeper.cut();
     for daemon in &daemons {
         is(daemon, 503, "zookeeper: ").await;
-        assert_eq!(metric(daemon, "distjob_zookeeper_connected").await, 0);
+        metric_becomes(daemon, "distjob_zookeeper_connected", 0).await;
         assert_eq!(daemon.admin_get("/healthz").await.unwrap().status, 200);
     }
     zookeeper.accept().await.unwrap();
     for daemon in &daemons {
         is(daemon, 200, "ready").await;
-        assert_eq!(metric(daemon, "distjob_zookeeper_connected").await, 1);
+        metric_becomes(daemon, "distjob_zookeeper_connected", 1).await;
         assert_eq!(metric(daemon, "distjob_terms_total").await, 1, "the same session");
     }
     redis.refuse().await;
@@ -203,12 +203,7 @@ async fn metrics_count_jobs_by_state_and_tasks_by_outcome_and_name_no_job() {
         (&watcher, "distjob_locks", 0),
     ];
     for (daemon, series, value) in expected {
-        eventually(series, SOON, async || {
-            let counted = metric(daemon, series).await;
-            ensure!(counted == value, "{counted} instead of {value}");
-            Ok(())
-        })
-        .await;
+        metric_becomes(daemon, series, value).await;
     }
     assert!(metric(&executor, r#"distjob_claims_total{answer="lease"}"#).await > 0);
     for daemon in [&*executor, &watcher] {

@@ -4,7 +4,7 @@ use harness::{Process, World, eventually};
 use rustix::process::Signal;
 
 use crate::SOON;
-use crate::crew::{Executor, calm_world, drill, metric, start_watcher};
+use crate::crew::{Executor, calm_world, drill, metric_becomes, start_watcher};
 
 /// An executor in the middle of a task that takes ten minutes, which it may finish.
 async fn busy_executor(world: &World, name: &str) -> Executor {
@@ -34,7 +34,7 @@ async fn a_first_sigterm_lets_a_task_finish_and_a_second_one_ends_the_daemon_at_
         })
         .await;
         assert_eq!(executor.exit_status(), None, "its task still runs");
-        assert_eq!(metric(&executor, "distjob_slots_busy").await, 1);
+        metric_becomes(&executor, "distjob_slots_busy", 1).await;
 
         executor.signal(Signal::TERM).unwrap();
         let status = executor.wait(SOON).await.unwrap();
