@@ -35,7 +35,12 @@ impl Conditions {
     pub fn require(readiness: &Readiness) -> Self {
         let [zookeeper, redis, ledger, registered] =
             readiness.require(["zookeeper", "redis", "ledger", "registered"]);
-        Self { zookeeper, redis, ledger, registered }
+        Self {
+            zookeeper,
+            redis,
+            ledger,
+            registered,
+        }
     }
 }
 
@@ -94,8 +99,15 @@ pub const BELONGING_PAUSE: Duration = Duration::from_secs(2);
 impl Doorman {
     /// Waits until both stores answer and belong together, and registers in a fresh session under a fresh name.
     /// `None` when the request to stop comes first.
-    pub async fn begin_term(&self, stop: &Stop, heartbeat: &Heartbeat, queues: &[QueueName], slots: u32) -> Option<Term> {
-        stop.unless_requested(beating(heartbeat, self.enter(queues, slots))).await
+    pub async fn begin_term(
+        &self,
+        stop: &Stop,
+        heartbeat: &Heartbeat,
+        queues: &[QueueName],
+        slots: u32,
+    ) -> Option<Term> {
+        stop.unless_requested(beating(heartbeat, self.enter(queues, slots)))
+            .await
     }
 
     async fn enter(&self, queues: &[QueueName], slots: u32) -> Term {

@@ -190,7 +190,9 @@ impl Session {
     /// Follows the connection from now on.
     #[must_use]
     pub fn watch_connection(&self) -> ConnectionWatch {
-        ConnectionWatch { states: self.client.state_watcher() }
+        ConnectionWatch {
+            states: self.client.state_watcher(),
+        }
     }
 
     /// The connection's states from now on.
