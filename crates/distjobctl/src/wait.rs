@@ -1,10 +1,11 @@
 //! `wait`: until jobs are delivered.
 
+mod bar;
+
 use std::{
     cell::RefCell,
     collections::HashMap,
     fmt::{self, Display, Formatter},
-    io::{IsTerminal as _, stderr},
     time::Duration,
 };
 
@@ -16,9 +17,8 @@ use distjob_runtime::{
     zk::JobRead,
 };
 use futures::{TryStreamExt as _, stream::FuturesUnordered};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::{
     output::{Output, table},
@@ -27,9 +27,6 @@ use crate::{
 
 /// How long a store may stay away when there is no limit to waiting.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Between two looks at the progress, for the bar only.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Serialize)]
 struct Report {
@@ -96,7 +93,7 @@ pub(crate) async fn run(
     let waiting = async {
         tokio::select! {
             done = all.try_collect::<()>() => done,
-            error = show_progress(reach, &seen) => Err(error),
+            never = bar::show(reach, &seen) => match never {},
         }
     };
     match limit {
@@ -180,51 +177,6 @@ async fn before(reach: &Reach, id: &JobId) -> anyhow::Result<Outcome> {
     })
 }
 
-/// Shows a bar as long as somebody looks; ends only with an error.
-async fn show_progress(reach: &Reach, seen: &Seen) -> anyhow::Error {
-    if !stderr().is_terminal() {
-        return std::future::pending().await;
-    }
-    let style = match ProgressStyle::with_template(TEMPLATE) {
-        Ok(style) => style,
-        Err(error) => return error.into(),
-    };
-    let bar = Bar(ProgressBar::no_length().with_style(style));
-    loop {
-        let (mut total, mut done) = (0, 0);
-        let jobs: Vec<_> = seen
-            .borrow()
-            .iter()
-            .map(|(id, job)| (id.clone(), job.clone()))
-            .collect();
-        for (id, (entry, is_over)) in jobs {
-            total += entry.data.count;
-            done += if is_over || entry.data.state == JobState::Uploaded {
-                entry.data.count
-            } else {
-                match survey::progress(reach, &id, &entry).await {
-                    Ok(progress) => progress.committed,
-                    Err(error) => return error,
-                }
-            };
-        }
-        bar.0.set_length(total);
-        bar.0.set_position(done);
-        sleep(LOOK_EVERY).await;
-    }
-}
-
-const TEMPLATE: &str = "{bar:30} {human_pos}/{human_len} tasks {per_sec}, {eta} left";
-
-/// Takes itself away.
-struct Bar(ProgressBar);
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let rows: Vec<_> = self
@@ -292,10 +244,5 @@ mod tests {
                 {"id": "c", "outcome": "waiting"},
             ]})
         );
-    }
-
-    #[test]
-    fn the_bar_has_a_template() {
-        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
     }
 }

@@ -30,7 +30,6 @@ enum Command {
     ///
     /// Submitting under an --id that was used before changes nothing and is a success: "already submitted" on stderr,
     /// nothing on stdout. That is remembered while the job is there, and afterwards for the watchers' tombstone_ttl.
-    #[command(verbatim_doc_comment)]
     Once(Order),
 }
 
