@@ -46,7 +46,11 @@ impl From<Error> for ZkError {
             Error::NodeExists => Self::NodeExists,
             Error::BadVersion => Self::BadVersion,
             Error::NotEmpty => Self::NotEmpty,
-            Error::NoAuth | Error::InvalidAcl | Error::BadArguments(_) => Self::Refused(error),
+            Error::NoAuth
+            | Error::InvalidAcl
+            | Error::BadArguments(_)
+            | Error::NoChildrenForEphemerals
+            | Error::QuotaExceeded => Self::Refused(error),
             Error::SessionExpired | Error::ClientClosed | Error::AuthFailed => Self::SessionOver,
             other => Self::Unclear(other.to_string()),
         }
