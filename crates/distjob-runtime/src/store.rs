@@ -39,6 +39,7 @@ pub use counts::StoreCounts;
 use distjob_core::{KeyScheme, keys::PrefixError};
 pub use error::StoreError;
 pub use errors_metric::StoreErrors;
+pub(crate) use retry::backoff;
 pub use retry::retrying;
 pub use scan::{MetaEntry, MetaPage};
 pub use scripts::scripts;

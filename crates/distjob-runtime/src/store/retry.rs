@@ -61,7 +61,7 @@ fn given_up() -> StoreError {
 
 /// How long to wait after failure number `attempt`, counted from 0: twice as long each time, at most `most`, less up
 /// to half of it by chance.
-pub(super) fn backoff(attempt: u32, most: Duration) -> Duration {
+pub(crate) fn backoff(attempt: u32, most: Duration) -> Duration {
     let full = DELAY_MIN.saturating_mul(1 << attempt.min(16)).min(most);
     full.mul_f64(rand::random_range(0.5..=1.0))
 }

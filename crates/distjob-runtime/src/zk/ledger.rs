@@ -3,112 +3,29 @@
 //! Each write is versioned, and none returns an unclear answer: after one, the znode is read again, and what it says
 //! decides (see [`distjob_core::ledger::settle`]). So these methods end with what is the case, or with
 //! [`ZkError::SessionOver`].
+//!
+//! ZooKeeper compares versions, and an id that comes back to life begins again with the same ones. So every write
+//! looks at the job's life first; a life that ends and a next one that reaches the same version between this look and
+//! the write cannot be told apart.
+//!
+//! # Cancel safety
+//! Dropping the future of a write leaves it unclear: it may take effect, or have done so. A lock that was asked for may
+//! be held; the next [`Ledger::lock`] of the same session finds it, and the end of the session ends it.
 
-use std::time::Duration;
+mod answers;
 
 use distjob_core::{
-    JobData, JobDataError, JobEntry, JobId, JobState, MemberName, Zxid,
+    JobData, JobEntry, JobId, JobState, MemberName, Zxid,
     ledger::{Settled, settle},
 };
 use tokio::time::sleep;
-use zookeeper_client::Stat;
 
-use super::{Session, ZkError, session::ephemeral, session::persistent};
-
-/// What the znode of a job shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobRead {
-    /// A job.
-    Job(JobEntry),
-    /// A znode of somebody else's, or a damaged one, in this life.
-    Unreadable(Zxid, JobDataError),
-    /// No znode.
-    Gone,
-}
-
-impl JobRead {
-    /// The job, when there is a readable one.
-    #[must_use]
-    pub fn into_job(self) -> Option<JobEntry> {
-        match self {
-            Self::Job(entry) => Some(entry),
-            Self::Unreadable(..) | Self::Gone => None,
-        }
-    }
-
-    fn from_reply(reply: Result<(Vec<u8>, Stat), ZkError>) -> Result<Self, ZkError> {
-        match reply {
-            Ok((data, stat)) => Ok(Self::new(&data, &stat)),
-            Err(ZkError::NoNode) => Ok(Self::Gone),
-            Err(error) => Err(error),
-        }
-    }
-
-    pub(super) fn new(data: &[u8], stat: &Stat) -> Self {
-        let life = Zxid::from(stat.czxid);
-        match JobData::parse(data) {
-            Ok(data) => Self::Job(JobEntry {
-                data,
-                life,
-                version: stat.version,
-                created_ms: stat.ctime,
-            }),
-            Err(error) => Self::Unreadable(life, error),
-        }
-    }
-}
-
-/// What became of creating a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Created {
-    /// The znode is there, in this life, and it carries what was asked for.
-    Yes(JobEntry),
-    /// A znode of that id was there already.
-    Exists(JobRead),
-    /// The reply was unclear and there is no znode: it was never created, or it has come and gone. The store knows.
-    Absent,
-}
-
-/// What became of a versioned write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Written {
-    /// It took effect.
-    Yes,
-    /// Somebody else changed the job first; this is what it looks like now.
-    Overtaken(JobRead),
-    /// The lock is not this session's any more (only for writes under a lock).
-    LockLost,
-}
-
-/// A held lock: the right to deliver one job, for as long as the session lives.
-///
-/// It can be spent only through the [`Ledger`] of the session that took it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "a lock that is not released keeps other watchers away until the session ends"]
-pub struct Lock {
-    id: JobId,
-    path: String,
-    owner: i64,
-}
-
-impl Lock {
-    /// The job that it is for.
-    #[must_use]
-    pub fn id(&self) -> &JobId {
-        &self.id
-    }
-}
-
-/// What became of asking for a lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Locking {
-    /// It is ours.
-    Held(Lock),
-    /// Another watcher has it.
-    Taken,
-    /// The job is not what the caller saw any more.
-    Overtaken(JobRead),
-}
+pub use self::answers::{Created, JobRead, Lock, Locking, Written};
+use super::{
+    Session, ZkError,
+    session::{PAUSE_MAX, ephemeral, persistent},
+};
+use crate::store::backoff;
 
 /// The jobs' znodes and locks, seen through one session.
 #[derive(Clone, Debug)]
@@ -213,49 +130,56 @@ impl Ledger {
         .await
     }
 
-    /// Takes the lock of a job that looks like `before`: checks and creates in one transaction, as `member`.
+    /// Takes the lock of a job that looks like `before`: checks and creates in one transaction, as `member`. A lock that
+    /// this session has already is taken again.
     ///
     /// # Errors
     /// [`ZkError::Refused`] or [`ZkError::SessionOver`].
     pub async fn lock(&self, id: &JobId, before: &JobEntry, member: &MemberName) -> Result<Locking, ZkError> {
-        let job = self.session.layout().job(id);
-        let path = self.session.layout().lock(id);
         let lock = Lock {
             id: id.clone(),
-            path,
+            path: self.session.layout().lock(id),
             owner: self.session.id(),
         };
-        loop {
-            let attempt = async {
-                let mut multi = self.session.client().new_multi_writer();
-                multi.add_check_version(&job, before.version)?;
-                multi.add_create(&lock.path, member.as_str().as_bytes(), &ephemeral())?;
-                self.session.reply(multi.commit()).await
-            };
-            match attempt.await {
-                Ok(_) => break,
-                Err(error @ (ZkError::Refused(_) | ZkError::SessionOver)) => return Err(error),
-                Err(_) => {}
+        let mut attempt = 0;
+        while let Err(error) = self.create_lock(&lock, before, member).await {
+            if matches!(error, ZkError::Refused(_) | ZkError::SessionOver) {
+                return Err(error);
             }
             // NodeExists, a changed job or an unclear reply: what stands there now decides.
             match self.owner_of(&lock).await? {
                 Some(owner) if owner == lock.owner => break,
                 Some(_) => return Ok(Locking::Taken),
-                None => match self.read_fresh(id).await? {
-                    JobRead::Job(now) if before.is_unchanged_in(&now) => {}
-                    other => return Ok(Locking::Overtaken(other)),
-                },
+                None => {}
             }
+            match self.read_fresh(id).await? {
+                JobRead::Job(now) if before.is_unchanged_in(&now) => {}
+                other => return Ok(Locking::Overtaken(other)),
+            }
+            if error == ZkError::NoNode {
+                // Job and version are right, so it is the directory of locks that somebody removed.
+                self.session
+                    .until_clear(|| self.session.ensure_directories())
+                    .await?;
+            }
+            sleep(backoff(attempt, PAUSE_MAX)).await;
+            attempt += 1;
         }
-        // The check compares a version, and an id can come back to life with the same one. The server that answered
-        // the transaction has applied it, so its own view is new enough.
-        match self.session.until_clear(|| self.read(id)).await? {
-            JobRead::Job(now) if before.is_unchanged_in(&now) => Ok(Locking::Held(lock)),
-            other => {
+        // The server that answered the transaction has applied it, so its own view is new enough.
+        match self.overtaken(id, before).await? {
+            None => Ok(Locking::Held(lock)),
+            Some(now) => {
                 self.unlock(lock).await?;
-                Ok(Locking::Overtaken(other))
+                Ok(Locking::Overtaken(now))
             }
         }
+    }
+
+    async fn create_lock(&self, lock: &Lock, before: &JobEntry, member: &MemberName) -> Result<(), ZkError> {
+        let mut multi = self.session.client().new_multi_writer();
+        multi.add_check_version(&self.session.layout().job(&lock.id), before.version)?;
+        multi.add_create(&lock.path, member.as_str().as_bytes(), &ephemeral())?;
+        self.session.reply(multi.commit()).await.map(drop)
     }
 
     /// Whether this session still owns the lock, asked of the leader.
@@ -266,7 +190,7 @@ impl Ledger {
         Ok(lock.owner == self.session.id() && self.owner_of(lock).await? == Some(lock.owner))
     }
 
-    /// Takes the job from `before` to `data` under the lock.
+    /// Takes the job from `before` to `data` under the lock, which another session's ledger cannot spend.
     ///
     /// # Errors
     /// [`ZkError::Refused`] or [`ZkError::SessionOver`].
@@ -276,6 +200,9 @@ impl Ledger {
         before: &JobEntry,
         data: &JobData,
     ) -> Result<Written, ZkError> {
+        if lock.owner != self.session.id() {
+            return Ok(Written::LockLost);
+        }
         let path = self.session.layout().job(&lock.id);
         let bytes = data.to_string().into_bytes();
         self.write(&lock.id, before, Some(data.state), || async {
@@ -290,8 +217,12 @@ impl Ledger {
     /// Deletes the job and its lock in one transaction.
     ///
     /// # Errors
-    /// [`ZkError::Refused`] or [`ZkError::SessionOver`].
+    /// [`ZkError::Refused`], [`ZkError::SessionOver`], or [`ZkError::NotEmpty`] when somebody created znodes below the
+    /// job's.
     pub async fn delete_locked(&self, lock: &Lock, before: &JobEntry) -> Result<Written, ZkError> {
+        if lock.owner != self.session.id() {
+            return Ok(Written::LockLost);
+        }
         let path = self.session.layout().job(&lock.id);
         self.write(&lock.id, before, None, || async {
             let mut multi = self.session.client().new_multi_writer();
@@ -309,20 +240,15 @@ impl Ledger {
     pub async fn unlock(&self, lock: Lock) -> Result<(), ZkError> {
         self.session
             .until_clear(|| async {
-                if self
-                    .session
-                    .fresh_stat(&lock.path)
-                    .await?
-                    .is_none_or(|stat| stat.ephemeral_owner != lock.owner)
-                {
-                    return Ok(());
-                }
-                match self
-                    .session
-                    .reply(self.session.client().delete(&lock.path, Some(0)))
-                    .await
-                {
+                let stat = match self.session.fresh_stat(&lock.path).await? {
+                    Some(stat) if stat.ephemeral_owner == lock.owner => stat,
+                    _ => return Ok(()),
+                };
+                let deleted = self.session.client().delete(&lock.path, Some(stat.version));
+                match self.session.reply(deleted).await {
                     Err(ZkError::NoNode) => Ok(()),
+                    // A stranger wrote to it in between.
+                    Err(error @ ZkError::BadVersion) => Err(ZkError::Unclear(error.to_string())),
                     other => other,
                 }
             })
@@ -359,6 +285,17 @@ impl Ledger {
         Ok(stat.map(|stat| stat.ephemeral_owner))
     }
 
+    /// What stands there when it is not `before`.
+    async fn overtaken(&self, id: &JobId, before: &JobEntry) -> Result<Option<JobRead>, ZkError> {
+        let is_unchanged = |read: &JobRead| matches!(read, JobRead::Job(now) if before.is_unchanged_in(now));
+        // Nearly always all that it takes. Of a difference a server that lags behind is no judge.
+        if self.read(id).await.is_ok_and(|read| is_unchanged(&read)) {
+            return Ok(None);
+        }
+        let now = self.read_fresh(id).await?;
+        Ok((!is_unchanged(&now)).then_some(now))
+    }
+
     /// Sends a versioned write until it is clear what became of it.
     async fn write<F>(
         &self,
@@ -370,22 +307,28 @@ impl Ledger {
     where
         F: Future<Output = Result<(), ZkError>>,
     {
+        if let Some(now) = self.overtaken(id, before).await? {
+            return Ok(Written::Overtaken(now));
+        }
         let mut unclear = false;
+        let mut attempt = 0;
         loop {
             let reply = send().await;
             match reply {
                 Ok(()) => return Ok(Written::Yes),
-                Err(error @ (ZkError::Refused(_) | ZkError::SessionOver)) => return Err(error),
+                Err(error @ (ZkError::Refused(_) | ZkError::SessionOver | ZkError::NotEmpty)) => {
+                    return Err(error);
+                }
                 Err(ZkError::Unclear(_)) => unclear = true,
                 Err(_) => {}
             }
             let now = self.read_fresh(id).await?;
-            let entry = if let JobRead::Job(entry) = &now {
-                Some(entry)
-            } else {
-                None
+            let settled = match &now {
+                JobRead::Job(entry) => settle(before, to, Some(entry)),
+                JobRead::Gone => settle(before, to, None),
+                JobRead::Unreadable(..) => Settled::Overtaken,
             };
-            match settle(before, to, entry) {
+            match settled {
                 // Our own write may have met itself: an earlier copy took effect, and this one was refused for that.
                 Settled::Done if unclear => return Ok(Written::Yes),
                 Settled::Done | Settled::Overtaken => return Ok(Written::Overtaken(now)),
@@ -393,8 +336,9 @@ impl Ledger {
                 Settled::NotDone if matches!(reply, Err(ZkError::NoNode | ZkError::BadVersion)) => {
                     return Ok(Written::LockLost);
                 }
-                Settled::NotDone => sleep(Duration::from_millis(20)).await,
+                Settled::NotDone => sleep(backoff(attempt, PAUSE_MAX)).await,
             }
+            attempt += 1;
         }
     }
 }

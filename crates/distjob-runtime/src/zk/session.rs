@@ -10,7 +10,13 @@ use tokio::time::{Instant, sleep, timeout};
 use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, SessionState, Stat, StateWatcher};
 
 use super::ZkError;
-use crate::config::ZooKeeperConfig;
+use crate::{config::ZooKeeperConfig, store::backoff};
+
+/// Longest pause between two attempts at the same request.
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Longest pause between two attempts to open a session.
+const OPEN_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Options of every persistent znode that distjob creates.
 pub(super) fn persistent() -> CreateOptions<'static> {
@@ -118,7 +124,7 @@ impl Session {
     ///
     /// Cancel safe, as [`Session::open`].
     pub async fn open_persistently(settings: &SessionSettings, mut report: impl FnMut(&ZkError)) -> Self {
-        let mut pause = Duration::from_millis(100);
+        let mut attempt = 0;
         loop {
             let opened = async {
                 let session = Self::open(settings).await?;
@@ -129,8 +135,8 @@ impl Session {
                 Ok(session) => return session,
                 Err(error) => report(&error),
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
+            sleep(backoff(attempt, OPEN_PAUSE_MAX)).await;
+            attempt += 1;
         }
     }
 
@@ -243,15 +249,15 @@ impl Session {
     where
         F: Future<Output = Result<T, ZkError>>,
     {
-        let mut pause = Duration::from_millis(50);
+        let mut attempt = 0;
         loop {
             self.connected().await?;
             match request().await {
                 Err(ZkError::Unclear(why)) => tracing::debug!(why, "repeating an unclear zookeeper request"),
                 clear => return clear,
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
+            sleep(backoff(attempt, PAUSE_MAX)).await;
+            attempt += 1;
         }
     }
 
@@ -272,14 +278,14 @@ impl Session {
 
     /// The ledger's identity: the creation zxid of the directory of jobs, and whether no job was ever created in it.
     ///
+    /// Asked of the leader: to a server that lags behind, a ledger in use may still look unused, and an emptied store
+    /// would be taken for its own. One attempt.
+    ///
     /// # Errors
-    /// [`ZkError::NoNode`] when there is no ledger.
+    /// [`ZkError::NoNode`] when there is no ledger, and whatever else a read can fail with.
     pub async fn ledger_identity(&self) -> Result<(Zxid, bool), ZkError> {
         let path = self.layout.jobs();
-        let stat = self
-            .reply(self.client.check_stat(&path))
-            .await?
-            .ok_or(ZkError::NoNode)?;
+        let stat = self.fresh_stat(&path).await?.ok_or(ZkError::NoNode)?;
         Ok((Zxid::from(stat.czxid), stat.cversion == 0))
     }
 
