@@ -1,6 +1,11 @@
 //! The live view of the members of one role.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Display,
+    sync::Arc,
+    time::Duration,
+};
 
 use distjob_core::{MemberInfo, MemberName, Role, Roster, Zxid};
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
@@ -34,6 +39,7 @@ impl RosterView {
             role,
             scrub_every,
             infos: BTreeMap::new(),
+            strangers: HashSet::new(),
         };
         let task = tokio::spawn(follower.run(sender));
         Self { receiver, task }
@@ -58,6 +64,8 @@ struct Follower {
     scrub_every: Duration,
     /// What is known of those who are listed. A member's data never changes.
     infos: BTreeMap<MemberName, Option<MemberInfo>>,
+    /// Listed znodes that are no members, or do not say what a member says, and have been reported.
+    strangers: HashSet<String>,
 }
 
 impl Follower {
@@ -91,11 +99,15 @@ impl Follower {
         let directory = self.session.layout().members(self.role);
         let listed = self.session.client().get_and_watch_children(&directory);
         let (names, stat, watcher) = self.session.reply(listed).await?;
+        self.strangers.retain(|stranger| names.contains(stranger));
         let mut infos = BTreeMap::new();
         for child in names {
-            let Ok(name) = MemberName::new(&*child) else {
-                tracing::warn!(role = %self.role, znode = child, "a znode among the members has no member's name");
-                continue;
+            let name = match MemberName::new(&*child) {
+                Ok(name) => name,
+                Err(error) => {
+                    self.report(&child, &error);
+                    continue;
+                }
             };
             let info = match self.infos.get(&name) {
                 Some(Some(known)) => Some(known.clone()),
@@ -113,19 +125,32 @@ impl Follower {
         ))
     }
 
-    async fn read_info(&self, directory: &str, name: &MemberName) -> Result<Option<MemberInfo>, ZkError> {
+    async fn read_info(&mut self, directory: &str, name: &MemberName) -> Result<Option<MemberInfo>, ZkError> {
         let path = format!("{directory}/{name}");
-        match self.session.reply(self.session.client().get_data(&path)).await {
-            Ok((data, _)) => match serde_json::from_slice(&data) {
-                Ok(info) => Ok(Some(info)),
-                Err(error) => {
-                    tracing::warn!(role = %self.role, member = %name, %error, "a member's znode cannot be read");
-                    Ok(None)
-                }
-            },
+        let data = match self.session.reply(self.session.client().get_data(&path)).await {
+            Ok((data, _)) => data,
             // It left in between; the watch has fired, and the next list will lack it.
-            Err(ZkError::NoNode) => Ok(None),
-            Err(error) => Err(error),
+            Err(ZkError::NoNode) => return Ok(None),
+            // That it is there is known, and is what counts.
+            Err(error @ ZkError::Refused(_)) => {
+                self.report(name.as_str(), &error);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        match serde_json::from_slice(&data) {
+            Ok(info) => Ok(Some(info)),
+            Err(error) => {
+                self.report(name.as_str(), &error);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Says once that a znode among the members is not like theirs.
+    fn report(&mut self, znode: &str, error: &dyn Display) {
+        if self.strangers.insert(znode.to_owned()) {
+            tracing::warn!(role = %self.role, znode, %error, "a znode among the members does not say what a member says");
         }
     }
 }

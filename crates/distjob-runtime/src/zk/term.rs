@@ -43,7 +43,8 @@ impl Term {
     /// Registers `info` under the fresh `name` in `session`, and begins to follow the others.
     ///
     /// # Errors
-    /// [`ZkError::SessionOver`] or [`ZkError::Refused`]: begin again with a new session.
+    /// [`ZkError::SessionOver`] or [`ZkError::Refused`], or [`ZkError::NodeExists`] when another session has the name:
+    /// begin again with a new session and another name.
     ///
     /// # Cancel safety
     /// Dropping the future may leave the registration behind until the session ends.
@@ -137,7 +138,7 @@ async fn register(
             .await
         {
             Ok((stat, _)) => return Ok(Zxid::from(stat.czxid)),
-            Err(ZkError::NoNode) => session.ensure_directories().await?,
+            Err(ZkError::NoNode) => session.until_clear(|| session.ensure_directories()).await?,
             Err(ZkError::NodeExists | ZkError::Unclear(_)) => {
                 match session.until_clear(|| session.fresh_stat(&path)).await? {
                     Some(stat) if stat.ephemeral_owner == session.id() => return Ok(Zxid::from(stat.czxid)),
