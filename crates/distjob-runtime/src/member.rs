@@ -154,6 +154,7 @@ impl Doorman {
         let answer = belonging(session, &self.store).await;
         match &answer {
             Ok(belonging) => {
+                self.conditions.zookeeper.met();
                 self.conditions.redis.met();
                 match belonging.complaint() {
                     None => self.conditions.ledger.met(),
@@ -169,6 +170,7 @@ impl Doorman {
             }
             Err(error @ BelongingError::ZooKeeper(_)) => {
                 tracing::warn!(%error, "zookeeper does not answer, trying again");
+                self.conditions.zookeeper.unmet(error.to_string());
             }
         }
         matches!(answer, Ok(Belonging::Ours))
