@@ -2,10 +2,11 @@
 
 use anyhow::ensure;
 use harness::{Process, World, eventually};
+use redis::AsyncCommands as _;
 use zookeeper_client::Client;
 
 use crate::SOON;
-use crate::crew::{Executor, PERSISTENT, calm_world, start_watcher, verdict};
+use crate::crew::{Executor, PERSISTENT, calm_world, metric, start_watcher, verdict};
 
 /// Names that no job has.
 const NAMES: [&str; 5] = ["a b", "with.dots", "naïve", "comma,", "braces{}"];
@@ -126,9 +127,7 @@ async fn a_stranger_that_becomes_a_job_is_one_and_words_of_newer_programs_stay()
     watcher.wait_log("skipping a znode", SOON).await.unwrap();
 
     let mut redis = world.redis().await.unwrap();
-    redis::AsyncCommands::rpush::<_, _, ()>(&mut redis, &id, "17")
-        .await
-        .unwrap();
+    redis.rpush::<_, _, ()>(&id, "17").await.unwrap();
     let (zk, path) = (world.zk().await.unwrap(), world.path(&format!("jobs/{id}")));
     zk.set_data(&path, b"subm=1;queue=primes;colour=red", None)
         .await
@@ -136,4 +135,30 @@ async fn a_stranger_that_becomes_a_job_is_one_and_words_of_newer_programs_stay()
     world.drained(SOON).await.unwrap();
     let lines = world.delivered_whole("primes", &id, &["17"]).unwrap();
     assert_eq!(lines[0].outcome, verdict(17));
+}
+
+#[tokio::test]
+async fn a_job_with_a_strangers_znode_below_it_is_delivered_and_goes_when_that_is_gone() {
+    let world = calm_world().await;
+    let watcher = start_watcher(&world, "w").await;
+    let _executor = Executor::start(&world, "e").await;
+    let (zk, id) = (world.zk().await.unwrap(), world.job_id("parent"));
+    world.create_job(&id, "drafting").await.unwrap();
+    let path = world.path(&format!("jobs/{id}"));
+    let child = format!("{path}/child");
+    zk.create(&child, b"", &PERSISTENT).await.unwrap();
+    let mut redis = world.redis().await.unwrap();
+    redis.rpush::<_, _, ()>(&id, "17").await.unwrap();
+    zk.set_data(&path, b"subm=1", None).await.unwrap();
+
+    // It cannot be deleted, and whoever looks for the reason finds it.
+    let complaint = format!("ERROR*the znode has children*{id}");
+    watcher.wait_log(&complaint, SOON).await.unwrap();
+    world.delivered_whole("default", &id, &["17"]).unwrap();
+    assert_eq!(world.jobs().await.unwrap()[&id], "uploaded=1");
+    is_done(&world, "other").await;
+
+    zk.delete(&child, None).await.unwrap();
+    world.drained(SOON).await.unwrap();
+    assert_eq!(metric(&watcher, "distjob_jobs_delivered_total").await, 2);
 }
