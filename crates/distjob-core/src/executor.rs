@@ -1,7 +1,7 @@
 //! What an executor does about what the store answers.
 //!
 //! ```text
-//! claim ── lease ──────────► run it, commit by commit
+//! claim ── lease ──────────► run it, commit by commit; free the ranges of holders that are proven dead
 //!       ── absent ─────────► open, claim again
 //!       ── complete, … ────► ask a watcher to look (`prcd`)
 //!       ── none ───────────► holders proven dead? free their ranges, claim again; else wait for the members to change
@@ -23,8 +23,8 @@ use crate::{
 /// What to do after a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AfterClaim {
-    /// Run this.
-    Run(Grant),
+    /// Run this, and free the ranges of these dead holders.
+    Run(Grant, Vec<Holder>),
     /// Open the job, then claim again.
     Open,
     /// Ask a watcher to look at the job, for this reason.
@@ -43,7 +43,10 @@ pub enum AfterClaim {
 #[must_use]
 pub fn after_claim(claim: Claim, roster: &Roster) -> AfterClaim {
     match claim {
-        Claim::Lease(grant) => AfterClaim::Run(grant),
+        Claim::Lease(grant) => {
+            let dead = proven_dead(&grant.holders, roster);
+            AfterClaim::Run(grant, dead)
+        }
         Claim::Absent => AfterClaim::Open,
         Claim::Complete => AfterClaim::Finish("every task has its outcome"),
         Claim::Gone => AfterClaim::Finish("the store has dropped it"),
@@ -52,10 +55,7 @@ pub fn after_claim(claim: Claim, roster: &Roster) -> AfterClaim {
         Claim::Audited => AfterClaim::Nothing,
         Claim::Isolated => AfterClaim::Isolate,
         Claim::None { holders, .. } => {
-            let dead: Vec<Holder> = holders
-                .into_iter()
-                .filter(|holder| roster.proves_dead(holder))
-                .collect();
+            let dead = proven_dead(&holders, roster);
             if dead.is_empty() {
                 AfterClaim::Wait
             } else {
@@ -63,6 +63,14 @@ pub fn after_claim(claim: Claim, roster: &Roster) -> AfterClaim {
             }
         }
     }
+}
+
+fn proven_dead(holders: &[Holder], roster: &Roster) -> Vec<Holder> {
+    holders
+        .iter()
+        .filter(|holder| roster.proves_dead(holder))
+        .cloned()
+        .collect()
 }
 
 /// Decides what follows from the answer to `open`: `None` to claim again, or why a watcher should look.
@@ -168,6 +176,20 @@ mod tests {
             after_claim(none(vec![holder("newborn", 9)]), &roster),
             AfterClaim::Wait
         );
+    }
+
+    #[test]
+    fn the_dead_are_noticed_while_there_is_still_work_to_claim() {
+        let grant = Grant {
+            lease: lease(4, 6, 0),
+            committed: 0,
+            cursor: 6,
+            count: 9,
+            holders: vec![holder("alive", 1), holder("dead", 2)],
+            tasks: vec![Vec::new(); 2],
+        };
+        let next = after_claim(Claim::Lease(grant.clone()), &roster(5, &["alive"]));
+        assert_eq!(next, AfterClaim::Run(grant, vec![holder("dead", 2)]));
     }
 
     #[test]

@@ -73,7 +73,13 @@ impl Visit {
             self.metrics.claimed(word(&claim));
             let next = after_claim(claim, &self.roster.borrow());
             match next {
-                AfterClaim::Run(grant) => return Ok(Found::Lease(grant)),
+                AfterClaim::Run(grant, dead) => {
+                    // What is in hand does not depend on it, and the next claim names them again.
+                    if let Err(error) = self.reclaim(&dead).await {
+                        tracing::debug!(job.id = %self.id, %error, "failed to free the ranges of a dead executor");
+                    }
+                    return Ok(Found::Lease(grant));
+                }
                 AfterClaim::Finish(why) => return Ok(Found::Finish(why)),
                 AfterClaim::Wait => return Ok(Found::Nothing),
                 AfterClaim::Isolate => return Ok(Found::Isolated),

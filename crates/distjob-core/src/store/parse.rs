@@ -59,10 +59,12 @@ impl Claim {
             "audited" => Self::Audited,
             "isolated" => Self::Isolated,
             "none" => {
+                let (committed, count) = (parts.parse("committed")?, parts.parse("count")?);
+                let holders = parts.holders(parts.len())?;
                 return Ok(Self::None {
-                    committed: parts.parse("committed")?,
-                    count: parts.parse("count")?,
-                    holders: parts.holders()?,
+                    committed,
+                    count,
+                    holders,
                 });
             }
             "lease" => return Grant::parse(parts).map(Self::Lease),
@@ -80,6 +82,10 @@ impl Grant {
             committed: parts.parse("committed")?,
             cursor: parts.parse("cursor")?,
             count: parts.parse("count")?,
+            holders: {
+                let count = parts.parse("number of holders")?;
+                parts.holders(count)?
+            },
             tasks: parts.payloads(lease.range.len())?,
         })
     }
@@ -238,7 +244,16 @@ mod tests {
     #[test]
     fn a_lease_has_exactly_one_payload_for_each_task() {
         let claim = |payloads: &[&str]| {
-            let head = ["lease", "3:5:1", "2", "9", "20"];
+            let head = [
+                "lease",
+                "3:5:1",
+                "2",
+                "9",
+                "20",
+                "2",
+                "00000000000000ab.b",
+                "00000000000000ab.a",
+            ];
             Claim::parse(reply(&[&head, payloads].concat()))
         };
         let Ok(Claim::Lease(grant)) = claim(&["x", ""]) else {
@@ -246,6 +261,8 @@ mod tests {
         };
         assert_eq!(grant.lease.to_string(), "3:5:1");
         assert_eq!((grant.committed, grant.cursor, grant.count), (2, 9, 20));
+        let names: Vec<&str> = grant.holders.iter().map(|holder| holder.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
         assert_eq!(grant.tasks, reply(&["x", ""]));
         assert_eq!(claim(&["x"]), Err(ReplyError::Missing("payloads")));
         assert_eq!(claim(&["x", "y", "z"]), Err(ReplyError::Surplus(1)));

@@ -69,6 +69,8 @@ pub struct Grant {
     pub cursor: u64,
     /// How many tasks the job has.
     pub count: u64,
+    /// Who holds leases, sorted; the one that asked is one of them.
+    pub holders: Vec<Holder>,
     /// The payloads of the leased tasks, in order: one for each.
     pub tasks: Vec<Vec<u8>>,
 }

@@ -89,14 +89,17 @@ impl Parts {
         Ok(self.rest.collect())
     }
 
-    /// The holders that the rest of the reply names, sorted: the store has them in no order.
-    pub(super) fn holders(mut self) -> Result<Vec<Holder>, ReplyError> {
-        let mut holders = Vec::with_capacity(self.rest.len());
-        while !self.is_empty() {
-            holders.push(self.parse("holder")?);
-        }
+    /// The next `count` holders, sorted: the store has them in no order.
+    pub(super) fn holders(&mut self, count: usize) -> Result<Vec<Holder>, ReplyError> {
+        let holders = (0..count).map(|_| self.parse("holder"));
+        let mut holders = holders.collect::<Result<Vec<_>, _>>()?;
         holders.sort();
         Ok(holders)
+    }
+
+    /// How many parts are left.
+    pub(super) fn len(&self) -> usize {
+        self.rest.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {

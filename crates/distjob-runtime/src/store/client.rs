@@ -118,7 +118,8 @@ impl JobStore {
     async fn send(&self, hash: u64, script: Option<&Script>, cmd: &Cmd) -> Result<Value, StoreError> {
         let connections = &self.shared.connections;
         let generation = self.counted(connections.current().await.map_err(StoreError::Unavailable))?;
-        let mut connection = generation.connection(hash);
+        let line = generation.line(hash);
+        let mut connection = line.connection();
         let mut result = cmd.query_async(&mut connection).await;
         if let (Err(error), Some(script)) = (&result, script)
             && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
@@ -129,8 +130,8 @@ impl JobStore {
             };
         }
         match &result {
-            Ok(_) => connections.served(&generation),
-            Err(error) => connections.failed(&generation, error),
+            Ok(_) => connections.served(&generation, line),
+            Err(error) => connections.failed(&generation, line, error),
         }
         self.counted(result.map_err(StoreError::of_command))
     }

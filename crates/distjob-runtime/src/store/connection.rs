@@ -25,7 +25,7 @@ use super::{StoreSettings, error::spoils_connection, retry::backoff, scripts::lo
 /// Longest wait between two attempts to connect.
 pub(super) const DELAY_MAX: Duration = Duration::from_secs(2);
 
-/// So many replies in a row that are late give up the connection.
+/// So many replies in a row that are late, in one connection, give up all.
 const TIMEOUTS_MAX: u32 = 2;
 
 /// How the store can be reached, as the last call saw it.
@@ -42,17 +42,29 @@ pub struct ConnectionState {
 /// Connections that were made together.
 pub(super) struct Generation {
     number: u64,
-    connections: Vec<MultiplexedConnection>,
-    /// Late replies in a row.
-    timeouts: AtomicU32,
+    lines: Vec<Line>,
     /// Whether a command succeeded.
     proven: AtomicBool,
 }
 
+/// One connection of a generation.
+pub(super) struct Line {
+    connection: MultiplexedConnection,
+    /// Late replies in a row. Those of the other connections say nothing of this one.
+    timeouts: AtomicU32,
+}
+
 impl Generation {
     /// The connection for a job, or whatever else, with this hash.
-    pub(super) fn connection(&self, hash: u64) -> MultiplexedConnection {
-        self.connections[(hash % self.connections.len() as u64) as usize].clone()
+    pub(super) fn line(&self, hash: u64) -> &Line {
+        &self.lines[(hash % self.lines.len() as u64) as usize]
+    }
+}
+
+impl Line {
+    /// To send commands through.
+    pub(super) fn connection(&self) -> MultiplexedConnection {
+        self.connection.clone()
     }
 }
 
@@ -160,10 +172,13 @@ impl Connections {
         let mut link = self.link();
         link.made += 1;
         link.refused_until = None;
+        let line = |connection| Line {
+            connection,
+            timeouts: AtomicU32::new(0),
+        };
         let generation = Arc::new(Generation {
             number: link.made,
-            connections,
-            timeouts: AtomicU32::new(0),
+            lines: connections.into_iter().map(line).collect(),
             proven: AtomicBool::new(false),
         });
         link.current = Some(Arc::clone(&generation));
@@ -172,23 +187,23 @@ impl Connections {
         generation
     }
 
-    /// Notes that a command on `generation` succeeded, or was answered with an error of its own.
-    pub(super) fn served(&self, generation: &Generation) {
-        if generation.timeouts.load(Relaxed) > 0 {
-            generation.timeouts.store(0, Relaxed);
+    /// Notes that a command on `line` of `generation` succeeded, or was answered with an error of its own.
+    pub(super) fn served(&self, generation: &Generation, line: &Line) {
+        if line.timeouts.load(Relaxed) > 0 {
+            line.timeouts.store(0, Relaxed);
         }
         if !generation.proven.load(Relaxed) && !generation.proven.swap(true, Relaxed) {
             self.link().failures = 0;
         }
     }
 
-    /// Notes that a command on `generation` failed; gives the generation up when it is of no use any more.
-    pub(super) fn failed(&self, generation: &Generation, error: &RedisError) {
-        let late = error.is_timeout() && generation.timeouts.fetch_add(1, Relaxed) + 1 >= TIMEOUTS_MAX;
+    /// Notes that a command on `line` of `generation` failed; gives the generation up when it is of no use any more.
+    pub(super) fn failed(&self, generation: &Generation, line: &Line, error: &RedisError) {
+        let late = error.is_timeout() && line.timeouts.fetch_add(1, Relaxed) + 1 >= TIMEOUTS_MAX;
         if late || spoils_connection(error) {
             self.give_up(generation, error);
         } else if !error.is_timeout() {
-            self.served(generation);
+            self.served(generation, line);
         }
     }
 

@@ -90,6 +90,7 @@ impl Model {
             committed: meta.committed,
             cursor: meta.cursor,
             count: meta.count,
+            holders: self.leases.keys().cloned().collect(),
             tasks: self.tasks[lo..hi].to_vec(),
         }
     }

@@ -7,7 +7,7 @@
 --          {'broken'}    the store lost a part of the job
 --          {'complete'}  every task is committed
 --          {'audited'}   want is 0, and H knows of all its leases
---          {'lease', 'lo:hi:attempts', committed, cursor, n, payload…}
+--          {'lease', 'lo:hi:attempts', committed, cursor, n, k, k × holder, payload…}  H is one of the holders
 --          {'isolated'}  nothing is left but suspects: freed ranges with at least `isolate` attempts (0: never), which
 --                        are given out one task at a time, and only to a holder that takes them
 --          {'none', committed, n, holder…}  all that is not committed is leased
@@ -53,6 +53,9 @@ end
 
 local function grant(lo, hi, attempts, list)
   local reply = { 'lease', show_range(lo, hi, attempts), show(meta.committed), show(meta.cursor), show(n) }
+  local holders = redis.call('HKEYS', KEYS[3])
+  reply[#reply + 1] = show(#holders)
+  append(reply, holders)
   append(reply, list)
   return reply
 end
