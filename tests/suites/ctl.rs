@@ -20,11 +20,15 @@ use serde_json::Value;
 use zookeeper_client::{Acls, CreateMode};
 
 /// For what takes milliseconds on an idle machine.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
-/// `distjobctl` with these arguments.
+/// `distjobctl` with these arguments. Unless the test is about that, it is patient: the machine may be busy.
 fn ctl(world: &World, args: &[&str]) -> Program {
-    world.program("distjobctl", "").unwrap().args(args)
+    let program = world.program("distjobctl", "").unwrap().args(args);
+    if args.contains(&"--timeout") || args.first().is_none_or(|command| *command == "wait") {
+        return program;
+    }
+    program.args(["--timeout", "60s"])
 }
 
 /// Starts it.

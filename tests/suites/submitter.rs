@@ -20,7 +20,7 @@ use harness::{Process, Program, World, eventually, unique};
 use redis::AsyncCommands as _;
 
 /// For what takes milliseconds on an idle machine.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 /// `submitter once` with these arguments, and this `[submitter]` table.
 fn once(world: &World, table: &str, args: &[&str]) -> Program {

@@ -1,8 +1,20 @@
 //! Shows and steers distjob: the operator's tool.
 //!
 //! Each command is a file: it reads what it needs ([`survey`]), puts it into a report, and writes that, for people or
-//! as one JSON object ([`output`]). The shapes of the reports are the fields of their structs; fields may be added to
-//! them, none is renamed or removed.
+//! as one JSON object ([`output`]). The fields of that object are those of the report's struct, where each is explained;
+//! fields may be added, none is renamed or removed.
+//!
+//! | command | fields of its JSON object |
+//! |---|---|
+//! | `status` | `ledger`, `executors`, `watchers`, `jobs` (how many in each state), `tasks`, `locks`, `unreadable`, `redis_error` |
+//! | `jobs` | `jobs` (oldest first), `unreadable` |
+//! | `show` | `id`, `job`, `unreadable`, `watcher`, `store` (the partition) |
+//! | `wait` | `jobs`: `id`, `outcome` of `delivered`, `over`, `cancelled`, `lost`, `unknown`, `unreadable`, `waiting` |
+//! | `cancel`, `restore` | `jobs`: `id`, `to`, `outcome` of `done`, `already`, `refused`, `unknown`, `unreadable` |
+//! | `gc` | `dry_run`, `dropped`, `kept` |
+//! | `accept-store` | `ledger`, `mark_before`, `changed`, `jobs` |
+//!
+//! Znodes of other programs among the jobs are listed with the reason why they are no jobs, and otherwise left alone.
 //!
 //! **Architecture invariant:** no command writes more than its one versioned change of a znode, its one `drop`, or the
 //! ledger mark. What follows from it is done by the daemons.

@@ -14,6 +14,9 @@ use crate::{
     survey::{self, LedgerReport, Survey, Unreadable},
 };
 
+/// So many queues or jobs of a member are shown to people.
+const WORKS_SHOWN: usize = 5;
+
 #[derive(Debug, Serialize)]
 struct Report {
     /// The ledger and whether the store belongs to it; `null` when redis does not answer.
@@ -188,14 +191,18 @@ fn row(member: &Member) -> [String; 6] {
         ];
     };
     let queues = info.queues.iter().map(ToString::to_string);
-    let works: Vec<_> = queues.chain(member.watching.iter().cloned()).collect();
+    let mut works: Vec<_> = queues.chain(member.watching.iter().cloned()).collect();
+    if works.len() > WORKS_SHOWN {
+        let hidden = works.split_off(WORKS_SHOWN).len();
+        works.push(format!("and {hidden} more"));
+    }
     [
         member.name.clone(),
         info.host.clone(),
         info.pid.to_string(),
         info.slots.to_string(),
         span(since(info.since)),
-        works.join(","),
+        works.join(", "),
     ]
 }
 
@@ -235,7 +242,7 @@ mod tests {
             watchers: vec![Member {
                 name: "alpha-42".to_owned(),
                 info: Some(info),
-                watching: vec!["a".to_owned(), "b".to_owned()],
+                watching: ["a", "b", "c", "d", "e", "f"].map(str::to_owned).into(),
             }],
             jobs: BTreeMap::from([("subm", 2), ("lost", 1), ("prcd", 0)]),
             tasks: Some(Tasks {
@@ -259,7 +266,7 @@ mod tests {
 
 1 watcher
 NAME      HOST   PID  SLOTS  FOR  WATCHES
-alpha-42  alpha  42   2      0s   a,b
+alpha-42  alpha  42   2      0s   a, b, c, d, e, and 1 more
 
 3 jobs: 2 subm, 1 lost
 4 of 10 tasks done, 1 of them failed
@@ -275,7 +282,10 @@ x y   because
     fn programs_see_the_same_under_stable_names() {
         let json = serde_json::to_value(report()).unwrap();
         assert_eq!(json["watchers"][0]["pid"], 42);
-        assert_eq!(json["watchers"][0]["watching"], serde_json::json!(["a", "b"]));
+        assert_eq!(
+            json["watchers"][0]["watching"],
+            serde_json::json!(["a", "b", "c", "d", "e", "f"])
+        );
         assert_eq!(
             json["tasks"],
             serde_json::json!({"total": 10, "committed": 4, "failed": 1})

@@ -68,6 +68,17 @@ impl Staging {
 
     /// Appends tasks. When the future is dropped they may or may not be there: only [`Staging::abandon`] may follow.
     pub(crate) async fn push(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<()> {
+        match self.append(tasks).await? {
+            Appended::Yes => Ok(()),
+            // Only an open of this token answers so, and nothing was created that could be opened.
+            Appended::Opened => bail!(
+                "failed to push tasks of job {}: it is open already under this token",
+                self.id
+            ),
+        }
+    }
+
+    async fn append(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<Appended> {
         let upto = self.count + tasks.len() as u64;
         let this = &*self;
         let push = this.reach.redis(|| this.send(tasks, this.ttl)).await;
@@ -78,14 +89,10 @@ impl Staging {
                  [submitter] staging_ttl) or were lost; nothing of it is submitted, run this again",
                 self.id
             ),
-            // Only an open of this token answers so, and none was sent.
-            Push::Opened => bail!(
-                "failed to push tasks of job {}: it is open already under this token",
-                self.id
-            ),
+            Push::Opened => return Ok(Appended::Opened),
         }
         self.count = upto;
-        Ok(())
+        Ok(Appended::Yes)
     }
 
     async fn send(&self, tasks: &[Vec<u8>], ttl: Duration) -> Result<Push, StoreError> {
@@ -171,8 +178,9 @@ impl Staging {
 
     /// Makes sure that all is there, in a store of this ledger, and asks what it knows of the id.
     async fn prepare(&mut self) -> anyhow::Result<Known> {
-        if self.count > 0 {
-            self.push(&[]).await?;
+        if self.count > 0 && self.append(&[]).await? == Appended::Opened {
+            // It was created after all by an attempt whose reply got lost, and executors were faster than this program.
+            return Ok(Known::Ours);
         }
         self.kept_alive(self.reach.ensure_belonging()).await?;
         let source = self.source();
@@ -277,6 +285,15 @@ impl Staging {
 /// The error of a run that was asked to stop.
 pub(crate) fn interrupted() -> anyhow::Error {
     anyhow!("interrupted")
+}
+
+/// What became of appending tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Appended {
+    /// They are there.
+    Yes,
+    /// What was staged has become the job, or was it.
+    Opened,
 }
 
 /// What became of taking a job back.

@@ -95,7 +95,7 @@ async fn a_store_that_is_away_has_status_69_and_hides_nothing_of_the_other() {
     found(&world).await;
     world.create_job("job", "subm=3").await.unwrap();
     let nowhere = Port::reserve().unwrap();
-    let args = ["status", "--json", "--timeout", "300ms"];
+    let args = ["status", "--json", "--timeout", "3s"];
 
     let process = start(&world, ctl(&world, &args).redis_at(nowhere.addr()));
     assert_eq!(process.wait(SOON).await.unwrap().code(), Some(69));

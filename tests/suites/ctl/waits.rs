@@ -76,7 +76,7 @@ async fn it_gives_up_after_its_time() {
     let world = World::shared().await.unwrap();
     found(&world).await;
     world.create_job("job", "subm=3").await.unwrap();
-    let (status, report) = report(&world, &["wait", "job", "--timeout", "200ms"]).await;
+    let (status, report) = report(&world, &["wait", "job", "--timeout", "3s"]).await;
     assert_eq!((status, &report["jobs"][0]["outcome"]), (1, &json!("waiting")));
 }
 

@@ -19,7 +19,7 @@ async fn a_store_that_stays_away_ends_it_with_status_69_and_a_sentence() {
         ("zookeeper", once(&world, "", &[]).zookeeper_at(nowhere.addr())),
         ("redis", once(&world, "", &[]).redis_at(nowhere.addr())),
     ] {
-        let process = start(&world, program.args(["--timeout", "300ms"]));
+        let process = start(&world, program.args(["--timeout", "3s"]));
         assert_eq!(process.wait(SOON).await.unwrap().code(), Some(69), "{store}");
         let said = process.stderr().tail(5);
         assert!(said.contains(&format!("{store} stayed unreachable")), "{said}");
