@@ -1,0 +1,161 @@
+use super::*;
+
+const HELP_AFTER: Duration = Duration::from_millis(100);
+
+fn board() -> (Board, Instant) {
+    let queues = BTreeSet::from([QueueName::default_queue()]);
+    let interest = Interest::Execution(queues);
+    let settings = BoardSettings {
+        interest,
+        sharing: Sharing::RoundRobin,
+        help_after: HELP_AFTER,
+    };
+    (
+        Board::new(MemberName::new("a").unwrap(), settings),
+        Instant::now(),
+    )
+}
+
+fn roster(names: &[&str]) -> Arc<Roster> {
+    let members = names
+        .iter()
+        .map(|name| (MemberName::new(*name).unwrap(), None))
+        .collect();
+    Arc::new(Roster {
+        as_of: Zxid::new(1),
+        members,
+    })
+}
+
+fn entry(text: &str, life: u64, version: i32) -> Option<JobEntry> {
+    let data = JobData::parse(text.as_bytes()).unwrap();
+    Some(JobEntry {
+        data,
+        life: Zxid::new(life),
+        version,
+        created_ms: 0,
+    })
+}
+
+fn id(name: &str) -> JobId {
+    JobId::new(name).unwrap()
+}
+
+fn order(board: &mut Board, now: Instant, take: usize) -> Vec<String> {
+    (0..take)
+        .filter_map(|_| {
+            let id = board.next(now)?;
+            board.ripen(&id, now);
+            Some(id.to_string())
+        })
+        .collect()
+}
+
+#[test]
+fn jobs_take_turns_oldest_first() {
+    let (mut board, now) = board();
+    for (name, life) in [("z", 1), ("x", 3), ("y", 2)] {
+        board.see(&id(name), entry("subm=5", life, 0), now);
+    }
+    assert_eq!(order(&mut board, now, 5), ["z", "y", "x", "z", "y"]);
+}
+
+#[test]
+fn only_jobs_of_interest_are_on_the_board() {
+    let (mut board, now) = board();
+    board.see(&id("x"), entry("prcd=5", 1, 1), now);
+    board.see(&id("y"), entry("subm=5;queue=other", 2, 0), now);
+    assert!(board.is_empty());
+    board.see(&id("z"), entry("subm=5", 3, 0), now);
+    board.see(&id("z"), entry("prcd=5", 3, 1), now);
+    assert_eq!(board.next(now), None);
+}
+
+#[test]
+fn another_members_job_is_helped_with_only_when_there_is_no_own_one_and_not_at_once() {
+    let (mut board, now) = board();
+    board.meet(roster(&["a", "b"]), now);
+    board.see(&id("j0"), entry("subm=5", 1, 0), now);
+    board.see(&id("j1"), entry("subm=5", 2, 0), now);
+    board.share(now);
+    assert_eq!(order(&mut board, now, 3), ["j0", "j0", "j0"]);
+    let later = now + HELP_AFTER;
+    assert_eq!(order(&mut board, later, 2), ["j0", "j0"]);
+    assert_eq!(board.next(later), Some(id("j0")));
+    assert_eq!(board.next(later), Some(id("j1")));
+    assert_eq!(board.next(later), None);
+}
+
+#[test]
+fn a_death_brings_the_dead_ones_jobs_at_once() {
+    let (mut board, now) = board();
+    board.meet(roster(&["a", "b"]), now);
+    board.see(&id("j0"), entry("subm=5", 1, 0), now);
+    board.see(&id("j1"), entry("subm=5", 2, 0), now);
+    board.share(now);
+    board.meet(roster(&["a"]), now);
+    assert!(board.shares_are_stale());
+    board.share(now);
+    assert_eq!(order(&mut board, now, 2), ["j0", "j1"]);
+    assert_eq!(board.share_len(), 2);
+}
+
+#[test]
+fn a_parked_job_waits_for_a_change_of_the_members_or_of_itself() {
+    let (mut board, now) = board();
+    board.see(&id("j"), entry("subm=5", 1, 0), now);
+    let job = board.next(now).unwrap();
+    board.park(&job, now);
+    assert_eq!(board.next(now + HELP_AFTER * 100), None);
+    board.meet(roster(&["a"]), now);
+    assert_eq!(board.next(now), Some(job.clone()));
+    board.park(&job, now);
+    board.see(&job, entry("subm=5", 1, 2), now);
+    assert_eq!(board.next(now), Some(job));
+}
+
+#[test]
+fn a_change_while_a_job_is_busy_is_not_missed() {
+    let (mut board, now) = board();
+    board.see(&id("j"), entry("subm=5", 1, 0), now);
+    let job = board.next(now).unwrap();
+    board.meet(roster(&["a"]), now);
+    board.park(&job, now);
+    assert_eq!(
+        board.next(now),
+        Some(job.clone()),
+        "the members changed after it was handed out"
+    );
+    board.see(&job, entry("subm=5", 1, 2), now);
+    board.settle_at(&job, now + HELP_AFTER, now);
+    assert_eq!(
+        board.next(now),
+        Some(job),
+        "the job changed after it was handed out"
+    );
+}
+
+#[test]
+fn a_job_that_is_settled_for_later_is_ripe_then() {
+    let (mut board, now) = board();
+    board.see(&id("j"), entry("subm=5", 1, 0), now);
+    let job = board.next(now).unwrap();
+    let later = now + Duration::from_secs(3);
+    board.settle_at(&job, later, now);
+    assert_eq!(board.next(now), None);
+    assert_eq!(board.wakes_at(), Some(later));
+    assert_eq!(board.next(later), Some(job));
+}
+
+#[test]
+fn a_new_life_of_an_id_is_a_new_job() {
+    let (mut board, now) = board();
+    board.see(&id("j"), entry("subm=5", 1, 0), now);
+    let job = board.next(now).unwrap();
+    board.park(&job, now);
+    board.see(&job, entry("subm=5", 9, 0), now);
+    assert_eq!(board.next(now), Some(job.clone()));
+    board.see(&job, None, now);
+    board.ripen(&job, now);
+    assert_eq!(board.next(now), None);
+}
