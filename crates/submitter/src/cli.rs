@@ -40,7 +40,7 @@ pub struct Order {
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
-    /// The kind of work; the default is set by [submitter] queue
+    /// The kind of work; the default is the setting submitter.queue
     #[arg(long)]
     pub(crate) queue: Option<QueueName>,
 
