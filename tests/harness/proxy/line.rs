@@ -48,7 +48,8 @@ impl<R: AsyncRead + Unpin> Line<R> {
     }
 
     async fn next_due(&mut self) -> Option<BytesMut> {
-        loop {
+        // Looked at first: the stream may have ended while its last chunk was still waiting.
+        while !(self.ended && self.delayed.is_empty()) {
             let delay = self.weather.borrow().delay;
             let due = self.delayed.front().map(|(read, _)| *read + delay);
             let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
@@ -66,9 +67,7 @@ impl<R: AsyncRead + Unpin> Line<R> {
                 // A shorter delay lets through earlier what waits already.
                 Ok(()) = self.weather.changed() => {}
             }
-            if self.ended && self.delayed.is_empty() {
-                return None;
-            }
         }
+        None
     }
 }

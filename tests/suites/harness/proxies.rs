@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use harness::{AppendOnly, Direction, Effect, Proxy, Redis, Trigger, ZooKeeper, eventually};
+use harness::{AppendOnly, Direction, Effect, Proxy, Redis, Trigger, Wire, ZooKeeper, eventually};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands as _, RedisResult, Script};
 use tempfile::{TempDir, tempdir};
@@ -326,4 +326,25 @@ async fn a_session_that_ends_behind_a_closed_door_is_seen_to_be_expired_on_retur
         timeout(SOON, states.changed()).await.unwrap(),
         SessionState::Expired
     );
+}
+
+#[tokio::test]
+async fn the_end_of_a_connection_follows_its_last_bytes_however_close_it_comes() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::start(server.local_addr().unwrap(), Wire::Redis)
+        .await
+        .unwrap();
+    for _ in 0..20 {
+        let mut client = tokio::net::TcpStream::connect(proxy.addr()).await.unwrap();
+        let (mut served, _) = server.accept().await.unwrap();
+        served.write_all(b"+last\r\n").await.unwrap();
+        drop(served);
+        let mut received = Vec::new();
+        timeout(SOON, client.read_to_end(&mut received))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(received, b"+last\r\n");
+    }
 }
