@@ -1,12 +1,13 @@
 //! The client: what it knows after a failure, and how it comes back.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Isolated, MetaState, Push, PushRequest};
 use distjob_core::{JobId, Source, Zxid};
 use distjob_runtime::store::{JobStore, StoreError, StoreSettings, retrying};
-use harness::Proxy;
+use harness::{Effect, Proxy, Trigger};
 use redis::AsyncCommands as _;
 use tokio::time::sleep;
 
@@ -164,6 +165,39 @@ async fn a_server_that_hangs_is_given_up_after_two_late_replies() {
     assert!(!store.connection_state().borrow().connected);
     fixture.server().resume().unwrap();
     retrying(sleep(SOON), || store.ping()).await.unwrap();
+}
+
+/// Which of two connections serves the job: the one that its hash chooses.
+fn connection_of(id: &JobId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish() % 2
+}
+
+#[tokio::test]
+async fn a_connection_that_hangs_is_given_up_although_another_one_answers() {
+    let fixture = Fixture::private().await;
+    let proxy = Proxy::for_redis(fixture.server()).await.unwrap();
+    let mut settings = StoreSettings::new(proxy.redis_url(), scheme());
+    settings.response_timeout = Duration::from_millis(200);
+    let store = JobStore::new(&settings).unwrap();
+    let status = async |id: &JobId| store.status(id, LIFE, 1, &Source::Plain).await;
+    let jobs = (0..).map(|number| JobId::new(format!("job-{number}")).unwrap());
+    let other = jobs
+        .into_iter()
+        .find(|id| connection_of(id) != connection_of(&fixture.id))
+        .unwrap();
+    retrying(sleep(SOON), || status(&other)).await.unwrap();
+
+    let hangs = Trigger::containing(format!("{{{}}}:", fixture.id));
+    let fault = proxy.arm(Effect::HoldRequest, hangs);
+    for connected in [true, false] {
+        status(&other).await.unwrap();
+        status(&fixture.id).await.unwrap_err();
+        assert_eq!(store.connection_state().borrow().connected, connected);
+    }
+    assert_eq!(fault.fires(), 1);
+    retrying(sleep(SOON), || status(&fixture.id)).await.unwrap();
 }
 
 #[tokio::test]
