@@ -30,7 +30,7 @@ pub fn eventually<T>(
     }
 }
 
-/// As [`eventually`], but answers the last error instead of panicking.
+/// As [`eventually()`], but answers the last error instead of panicking.
 pub async fn within<T>(limit: Duration, mut look: impl AsyncFnMut() -> Result<T>) -> Result<T, Error> {
     let deadline = Instant::now() + limit;
     let mut last = anyhow!("nothing: the first look did not end");

@@ -6,7 +6,7 @@
 //! - [`servers`] starts, stops, kills and pauses the servers, and expires sessions.
 //! - [`Proxy`] stands between a program and a server: it cuts, refuses, holds, delays, and loses one chosen reply.
 //! - [`Process`] is one of the project's programs: its log, signals, exit status and memory.
-//! - [`eventually`] waits for what has no event.
+//! - [`eventually()`] waits for what has no event.
 //!
 //! Functions return errors and start nothing in the background that outlives their value, so that other tools than tests
 //! can use them. Tests unwrap at once: a panic, unlike an error returned from a test, lets a dropped [`Process`] print its
