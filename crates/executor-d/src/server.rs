@@ -136,6 +136,8 @@ pub(crate) struct Server<'a> {
     hands: Hands,
     /// Jobs of which only ranges are left that must be run alone.
     isolated: VecDeque<JobId>,
+    /// Whether one of those was asked for and is not done.
+    alone: bool,
     /// Leases that wait for a slot.
     queue: VecDeque<Work>,
     /// Jobs that are being marked as processed.
@@ -177,6 +179,7 @@ impl<'a> Server<'a> {
             config,
             hands: Hands::default(),
             isolated: VecDeque::new(),
+            alone: false,
             queue: VecDeque::new(),
             ending: HashSet::new(),
             visits: JoinSet::new(),

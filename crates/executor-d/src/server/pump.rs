@@ -46,9 +46,13 @@ impl Server<'_> {
         if !may_claim {
             return;
         }
-        if self.isolated.is_empty() {
+        let hands_are_empty = self.hands.leases() == 0 && self.visits.is_empty();
+        self.alone &= !hands_are_empty;
+        if self.alone {
+            // A suspect is in hand, or on its way: whatever else was held would share its fate.
+        } else if self.isolated.is_empty() {
             self.start_visits(now);
-        } else if self.hands.leases() == 0 && self.visits.is_empty() {
+        } else if hands_are_empty {
             self.start_isolated_visit();
         }
     }
@@ -163,6 +167,7 @@ impl Server<'_> {
             return;
         };
         if let Some(entry) = self.board.entry(&id).cloned() {
+            self.alone = true;
             self.visit(id, entry, 1, Isolated::Take);
         }
     }
