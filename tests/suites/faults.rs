@@ -4,6 +4,8 @@
 
 #[path = "faults/audit.rs"]
 mod audit;
+#[path = "faults/blackout.rs"]
+mod blackout;
 #[path = "faults/churn.rs"]
 mod churn;
 #[path = "faults/emptied.rs"]

@@ -16,14 +16,14 @@ struct Supervised {
 }
 
 impl Supervised {
-    fn start(world: &Arc<World>, name: &str) -> Supervised {
+    fn start(world: &Arc<World>, name: &str, more: &'static str) -> Supervised {
         let (world, name) = (Arc::clone(world), name.to_owned());
         let stopped = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopped);
         let deaths = tokio::spawn(async move {
             for start in 0.. {
                 let process = world
-                    .start(executor(&world, ""), &format!("{name}-{start}"))
+                    .start(executor(&world, more), &format!("{name}-{start}"))
                     .unwrap();
                 while process.exit_status().is_none() {
                     if stop.load(Ordering::Relaxed) {
@@ -62,8 +62,8 @@ async fn world() -> Arc<World> {
 async fn a_task_that_kills_its_executor_ends_as_an_error_and_all_others_are_done() {
     let world = world().await;
     let executors = [
-        Supervised::start(&world, "executor-1"),
-        Supervised::start(&world, "executor-2"),
+        Supervised::start(&world, "executor-1", ""),
+        Supervised::start(&world, "executor-2", ""),
     ];
     let _watcher = world.start_member(watcher(&world, ""), "watcher").await.unwrap();
     let jobs = [
@@ -84,13 +84,29 @@ async fn a_task_that_kills_its_executor_ends_as_an_error_and_all_others_are_done
 #[tokio::test]
 async fn two_poisoned_jobs_and_one_executor_leave_every_innocent_task_unharmed() {
     let world = world().await;
-    let executor = Supervised::start(&world, "executor");
+    let executor = Supervised::start(&world, "executor", "");
     let _watcher = world.start_member(watcher(&world, ""), "watcher").await.unwrap();
     let jobs = [
         poisoned(&world, "poisoned-a", 60, 30),
         poisoned(&world, "poisoned-b", 60, 0),
         Job::echo(&world, "innocent-a", 60),
         Job::of(&world, "innocent-b", vec!["sleep 400"; 10]),
+    ];
+    for job in &jobs {
+        job.submit_plainly(&world).await;
+    }
+    all_right(&world, &jobs).await;
+    executor.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_of_nothing_but_poison_ends_and_its_neighbour_does_not_notice() {
+    let world = world().await;
+    let executor = Supervised::start(&world, "executor", "poison_after = 3");
+    let _watcher = world.start_member(watcher(&world, ""), "watcher").await.unwrap();
+    let jobs = [
+        Job::of(&world, "poison", vec!["abort"; 3]),
+        Job::echo(&world, "neighbour", 500),
     ];
     for job in &jobs {
         job.submit_plainly(&world).await;

@@ -128,3 +128,62 @@ async fn redis_connections_cut_again_and_again_cost_no_result() {
     }
     all_right(&world, &jobs).await;
 }
+
+async fn command(world: &World, words: &[&str]) {
+    let mut redis = world.redis().await.unwrap();
+    let mut command = redis::cmd(words[0]);
+    command.arg(&words[1..]);
+    command.query_async::<()>(&mut redis).await.unwrap();
+}
+
+#[tokio::test]
+async fn redis_without_memory_refuses_new_jobs_and_lets_those_end_that_it_has() {
+    let world = World::private().await.unwrap();
+    let _fleet = fleet(&world, 2, 1).await;
+    let jobs = submitted(&world, 9, 300).await;
+    command(&world, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    let refused = world
+        .submit(&["--random-numbers", "100"], SOON)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("OOM"), "{refused}");
+    all_right(&world, &jobs).await;
+    command(&world, &["CONFIG", "SET", "maxmemory", "0"]).await;
+    let later = submitted(&world, 2, 10).await;
+    all_right(&world, &later).await;
+}
+
+#[tokio::test]
+async fn redis_that_became_a_replica_is_waited_for() {
+    let world = World::private().await.unwrap();
+    let fleet = fleet(&world, 2, 1).await;
+    let jobs = submitted(&world, 9, 400).await;
+    in_full_swing(&world, &jobs).await;
+    command(&world, &["REPLICAOF", "127.0.0.1", "1"]).await;
+    for executor in &fleet[..2] {
+        executor
+            .wait_log("lost the connection*ReadOnly", SOON)
+            .await
+            .unwrap();
+    }
+    command(&world, &["REPLICAOF", "NO", "ONE"]).await;
+    all_right(&world, &jobs).await;
+}
+
+#[tokio::test]
+async fn scripts_that_redis_forgets_under_load_are_loaded_again() {
+    let world = World::private().await.unwrap();
+    let _fleet = fleet(&world, 2, 1).await;
+    let jobs = submitted(&world, 9, 300).await;
+    for delivered in 1..=6 {
+        command(&world, &["SCRIPT", "FLUSH"]).await;
+        eventually("the next job is delivered", SOON, async || {
+            let count = jobs.iter().filter(|job| job.check(&world).is_ok()).count();
+            ensure!(count >= delivered, "{count} delivered");
+            Ok(())
+        })
+        .await;
+    }
+    all_right(&world, &jobs).await;
+}

@@ -113,6 +113,27 @@ async fn all_sessions_ended_at_once_under_load_begin_anew_under_new_names() {
 }
 
 #[tokio::test]
+async fn zookeeper_frozen_beyond_all_sessions_under_load_ends_them_and_costs_no_result() {
+    let world = World::private().await.unwrap();
+    let fleet = fleet(&world, 3, 2).await;
+    let before = names(&world, &fleet).await;
+    let jobs = submitted(&world, 9, 600).await;
+    in_full_swing(&world, &jobs).await;
+    let zookeeper = world.zookeeper().unwrap();
+    zookeeper.pause().unwrap();
+    // By their own clocks, too, their sessions end.
+    for process in &fleet {
+        let told = process.wait_log("the term is over", SOON).await;
+        told.unwrap();
+    }
+    zookeeper.resume().unwrap();
+    for (process, before) in fleet.iter().zip(&before) {
+        renamed(&world, process, before).await;
+    }
+    all_right(&world, &jobs).await;
+}
+
+#[tokio::test]
 async fn sessions_ended_again_and_again_under_load_cost_no_result() {
     let world = World::private().await.unwrap();
     let fleet = fleet(&world, 3, 2).await;
