@@ -72,7 +72,7 @@ pub enum Written {
 
 /// A held lock: the right to deliver one job, for as long as the session lives.
 ///
-/// It can be spent only through the [`Ledger`] of the session that took it.
+/// It can be spent only through the [`Ledger`](crate::zk::Ledger) of the session that took it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a lock that is not released keeps other watchers away until the session ends"]
 pub struct Lock {
