@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::{
-    job::{Staging, Submitted},
     progress::Progress,
+    staging::{Staging, Submitted},
 };
 
 /// Jobs that are committed at once. Most of the time of each goes into waiting for replies.

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Until the znode is created nothing of a job is visible, whatever happens; after `open` has answered it is whole, and
-//! safe. What lies between is [`job`]: it ends with one of the two, or takes the job back.
+//! safe. What lies between is in [`staging`]: it ends with one of the two, or takes the job back.
 //!
 //! Memory is bounded by a few batches, whatever the size of the input. While one job's tasks are read, some jobs before it
 //! are being [committed](commits).
@@ -22,12 +22,12 @@ mod cli;
 mod commits;
 mod config;
 mod feed;
-mod job;
 mod lines;
 mod once;
 mod pieces;
 mod progress;
 mod random;
+mod staging;
 
 pub use cli::{Args, Order};
 pub use config::{Config, EMBEDDED_CONFIG, SubmitterConfig};

@@ -17,9 +17,9 @@ use crate::{
     commits::Commits,
     config::Config,
     feed::{Feed, Input},
-    job::{Staging, interrupted},
     pieces::Piece,
     progress::Progress,
+    staging::{Staging, interrupted},
 };
 
 /// Submits the input of `order`.
@@ -116,7 +116,11 @@ impl Submitter {
                     pushed.unwrap_or_else(|| Err(interrupted()))?;
                 }
                 Some(Piece::JobEnd) => {
-                    let complete = self.staging.take().map_or_else(|| self.begin(), Ok)?;
+                    let complete = match self.staging.take() {
+                        Some(staging) => staging,
+                        // A job without tasks.
+                        None => self.begin().await?,
+                    };
                     self.commits.begin(complete, stop);
                 }
                 None => return Ok(()),
@@ -126,7 +130,7 @@ impl Submitter {
 
     async fn push(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<()> {
         if self.staging.is_none() {
-            self.staging = Some(self.begin()?);
+            self.staging = Some(self.begin().await?);
         }
         let count = tasks.len() as u64;
         if let Some(staging) = &mut self.staging {
@@ -140,7 +144,7 @@ impl Submitter {
         Ok(())
     }
 
-    fn begin(&mut self) -> anyhow::Result<Staging> {
+    async fn begin(&mut self) -> anyhow::Result<Staging> {
         self.begun += 1;
         let id = match &self.stem {
             None => JobId::new(Uuid::now_v7().simple().to_string())?,
@@ -148,6 +152,10 @@ impl Submitter {
             Some(id) => id.clone(),
         };
         let reach = Arc::clone(&self.reach);
-        Staging::begin(reach, id, self.queue.clone(), self.staging_ttl)
+        let mut staging = Staging::begin(reach, id, self.queue.clone(), self.staging_ttl)?;
+        if self.stem.is_some() {
+            staging.look_first().await?;
+        }
+        Ok(staging)
     }
 }

@@ -146,3 +146,30 @@ async fn a_redis_that_belongs_to_another_ledger_gets_no_tasks() {
     assert_eq!(keys(&world).await, [""; 0]);
     assert_eq!(world.jobs().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_job_that_was_created_behind_its_back_is_taken_back_when_its_tasks_are_gone() {
+    let world = World::private().await.unwrap();
+    let proxy = world.zookeeper_proxy().await.unwrap();
+    let fault = proxy.arm(Effect::HoldReply, Trigger::creating(&world.path("jobs/job")));
+    let program = once(&world, "", &["--id", "job"])
+        .arg(file(&world, "1\n2\n"))
+        .zookeeper_at(proxy.addr());
+    let process = start(&world, program);
+    fault.fired(SOON).await.unwrap();
+    // Created, and the submitter will never be told: its session ends, and so do its tasks.
+    world.redis_server().unwrap().flush().await.unwrap();
+    let mut redis = world.redis().await.unwrap();
+    let zk = world.zk().await.unwrap();
+    let czxid = zk.check_stat(&world.path("jobs")).await.unwrap().unwrap().czxid;
+    redis
+        .set::<_, _, ()>(format!("{}ledger", world.prefix()), format!("{czxid:016x}"))
+        .await
+        .unwrap();
+    world.zookeeper().unwrap().expire_all_sessions().await.unwrap();
+    proxy.cut();
+    assert_eq!(process.wait(SOON).await.unwrap().code(), Some(1));
+    assert_eq!(process.stdout().lines(), [""; 0]);
+    assert!(process.stderr().contains("it was cancelled"));
+    assert!(world.jobs().await.unwrap()["job"].starts_with("cncl=2"));
+}

@@ -1,7 +1,7 @@
 //! One id, submitted more than once.
 
 use distjob_core::{JobId, KeyScheme, Zxid};
-use distjob_runtime::store::{JobStore, StoreSettings};
+use distjob_runtime::store::{JobStore, StoreSettings, scripts};
 use futures::future::join_all;
 use harness::{World, eventually};
 
@@ -20,6 +20,22 @@ async fn two_cron_runs_with_one_id_make_one_job() {
     assert!(process.stderr().contains("already submitted, nothing changed"));
     assert_eq!(world.jobs().await.unwrap(), before);
     assert_eq!(task_texts(&world, "nightly").await, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_resubmission_pushes_nothing_and_still_counts() {
+    let world = World::shared().await.unwrap();
+    submit(&world, "1\n2\n", &["--id", "nightly"]).await;
+    let proxy = world.redis_proxy().await.unwrap();
+    let (_, push) = scripts().find(|(name, _)| *name == "push").unwrap();
+    let fault = proxy.lose_request(push.get_hash());
+    let program = once(&world, "", &["--id", "nightly"])
+        .arg(file(&world, "1\n2\n3\n"))
+        .redis_at(proxy.addr());
+    let process = start(&world, program);
+    process.succeeded(SOON).await.unwrap();
+    assert!(process.stderr().contains("it has 2 tasks, not 3"));
+    assert_eq!(fault.fires(), 0);
 }
 
 #[tokio::test]

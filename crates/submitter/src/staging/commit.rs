@@ -1,23 +1,18 @@
-//! One job on its way: staged, invisible; then created and opened, or taken back.
+//! The way from staged tasks to a job: created and opened, or taken back.
 
-use std::{sync::Arc, time::Duration};
-
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::anyhow;
 use distjob_core::{
-    JobData, JobEntry, JobId, QueueName, Source, Token,
-    store::{Push, PushRequest},
+    JobData, JobEntry,
     submission::{Known, Opened, Withdrawal, difference},
 };
 use distjob_runtime::{
     drill,
     exit::Status,
-    reach::Reach,
     shutdown::Stop,
-    store::StoreError,
     zk::{Created, JobRead, Written, ZkError},
 };
-use tokio::time::sleep;
-use uuid::Uuid;
+
+use super::{Appended, Staging};
 
 /// What became of a job that was to be submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,112 +23,7 @@ pub(crate) enum Submitted {
     Before(Option<String>),
 }
 
-/// A job whose tasks are being pushed, under a token of its own. Nobody but this program can see it, and its tasks
-/// expire unless it looks after them.
-#[derive(Debug)]
-pub(crate) struct Staging {
-    reach: Arc<Reach>,
-    id: JobId,
-    queue: QueueName,
-    token: Token,
-    ttl: Duration,
-    count: u64,
-}
-
 impl Staging {
-    pub(crate) fn begin(
-        reach: Arc<Reach>,
-        id: JobId,
-        queue: QueueName,
-        ttl: Duration,
-    ) -> anyhow::Result<Self> {
-        Ok(Self {
-            reach,
-            id,
-            queue,
-            token: Token::new(Uuid::now_v7().simple().to_string())?,
-            ttl,
-            count: 0,
-        })
-    }
-
-    pub(crate) const fn id(&self) -> &JobId {
-        &self.id
-    }
-
-    /// How many tasks were pushed.
-    pub(crate) const fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Appends tasks. When the future is dropped they may or may not be there: only [`Staging::abandon`] may follow.
-    pub(crate) async fn push(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<()> {
-        match self.append(tasks).await? {
-            Appended::Yes => Ok(()),
-            // Only an open of this token answers so, and nothing was created that could be opened.
-            Appended::Opened => bail!(
-                "failed to push tasks of job {}: it is open already under this token",
-                self.id
-            ),
-        }
-    }
-
-    async fn append(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<Appended> {
-        let upto = self.count + tasks.len() as u64;
-        let this = &*self;
-        let push = this.reach.redis(|| this.send(tasks, this.ttl)).await;
-        match push.with_context(|| format!("failed to push tasks of job {}", self.id))? {
-            Push::Ok(length) if length == upto => {}
-            Push::Ok(length) | Push::Gap(length) => bail!(
-                "failed to push tasks of job {}: redis has {length} where {upto} belong, the others expired (see \
-                 [submitter] staging_ttl) or were lost; nothing of it is submitted, run this again",
-                self.id
-            ),
-            Push::Opened => return Ok(Appended::Opened),
-        }
-        self.count = upto;
-        Ok(Appended::Yes)
-    }
-
-    async fn send(&self, tasks: &[Vec<u8>], ttl: Duration) -> Result<Push, StoreError> {
-        let request = PushRequest {
-            source: &self.token,
-            offset: self.count,
-            ttl_s: ttl.as_secs().max(1),
-            tasks,
-        };
-        self.reach.store().push(&self.id, &request).await
-    }
-
-    /// Waits for `work` while the staged tasks are kept from expiring. Cancel safe when `work` is.
-    pub(crate) async fn kept_alive<T>(&self, work: impl Future<Output = T>) -> T {
-        let keep_alive = async {
-            loop {
-                sleep(self.ttl / 3).await;
-                if self.count > 0 {
-                    // A failure is met again, and told, by whoever needs Redis next.
-                    if let Err(error) = self.send(&[], self.ttl).await {
-                        tracing::debug!(job.id = %self.id, %error, "failed to keep staged tasks alive");
-                    }
-                }
-            }
-        };
-        tokio::select! {
-            output = work => output,
-            () = keep_alive => unreachable!("it goes round for ever"),
-        }
-    }
-
-    /// Gives the job up before it was created: what was pushed expires in a second. One attempt; without Redis it
-    /// expires when its time is over.
-    pub(crate) async fn abandon(self) {
-        if self.count > 0
-            && let Err(error) = self.send(&[], Duration::from_secs(1)).await
-        {
-            tracing::debug!(job.id = %self.id, %error, "failed to remove staged tasks, they will expire");
-        }
-    }
-
     /// Makes the staged tasks a job.
     ///
     /// The request to stop counts until the job is to be created. Not to be dropped: it ends within the time limit of
@@ -143,12 +33,18 @@ impl Staging {
     /// The job was not submitted. When that is not certain, the error says so.
     pub(crate) async fn commit(mut self, stop: &Stop) -> anyhow::Result<Submitted> {
         let data = JobData::submitted(self.count, self.queue.clone(), self.source());
+        if self.is_used {
+            return self.submitted_before(&data).await;
+        }
+        // Whether a create was sent of which nobody knows what became: it may still come to be.
+        let mut is_unclear = false;
         loop {
             let known = stop.unless_requested(self.prepare()).await;
             match known.unwrap_or_else(|| Err(interrupted())) {
                 Ok(Known::Nothing) => {}
                 Ok(Known::Ours) => return Ok(Submitted::Created),
                 Ok(Known::Open | Known::Done) => return self.submitted_before(&data).await,
+                Err(error) if is_unclear => return self.give_up(error).await,
                 Err(error) => {
                     self.abandon().await;
                     return Err(error);
@@ -159,14 +55,9 @@ impl Staging {
                 Ok(Created::Yes(entry)) => return self.open(&entry).await,
                 Ok(Created::Exists(_)) => return self.submitted_before(&data).await,
                 // Never created, or come and gone while the reply got lost: the store knows.
-                Ok(Created::Absent) => {}
-                Err(error) if Status::of(&error) == Status::Unreachable => {
-                    return Err(error.context(format!(
-                        "failed to create job {0}, which may have come to be nevertheless: submit it again with --id \
-                         {0}, or look with distjobctl show {0}",
-                        self.id
-                    )));
-                }
+                Ok(Created::Absent) => is_unclear = true,
+                Err(error) if Status::of(&error) == Status::Unreachable => return Err(self.unclear(error)),
+                Err(error) if is_unclear => return self.give_up(error).await,
                 Err(error) => {
                     let error = error.context(format!("failed to create job {}", self.id));
                     self.abandon().await;
@@ -176,6 +67,30 @@ impl Staging {
         }
     }
 
+    /// Ends a submission that cannot go on for `failure`, although the job may have been created.
+    async fn give_up(&self, failure: anyhow::Error) -> anyhow::Result<Submitted> {
+        let read = self
+            .reach
+            .zookeeper(|ledger| async move { ledger.read_fresh(&self.id).await });
+        match read.await {
+            Ok(JobRead::Job(entry)) if entry.data.source == self.source() => {
+                self.take_back(&entry, failure).await
+            }
+            Ok(_) => Err(failure),
+            Err(_) => Err(self.unclear(failure)),
+        }
+    }
+
+    /// The error of a job that may have been created, or may yet be. Its tasks stay for as long as they live by
+    /// themselves, so that it is whole in that case.
+    fn unclear(&self, error: anyhow::Error) -> anyhow::Error {
+        error.context(format!(
+            "failed to create job {0}, which may have come to be nevertheless: submit it again with --id {0}, or look \
+             with distjobctl show {0}",
+            self.id
+        ))
+    }
+
     /// Makes sure that all is there, in a store of this ledger, and asks what it knows of the id.
     async fn prepare(&mut self) -> anyhow::Result<Known> {
         if self.count > 0 && self.append(&[]).await? == Appended::Opened {
@@ -183,13 +98,7 @@ impl Staging {
             return Ok(Known::Ours);
         }
         self.kept_alive(self.reach.ensure_belonging()).await?;
-        let source = self.source();
-        let inspection = self
-            .reach
-            .redis(|| self.reach.store().inspect(&self.id, &source))
-            .await
-            .with_context(|| format!("failed to look for an earlier job {}", self.id))?;
-        Ok(Known::judge(inspection.meta.as_ref(), &self.token))
+        self.known().await
     }
 
     async fn create(&self, data: &JobData) -> anyhow::Result<Created> {
@@ -228,6 +137,11 @@ impl Staging {
             Err(error) => error,
         };
         let failure = failure.context(format!("failed to open job {}", self.id));
+        self.take_back(created, failure).await
+    }
+
+    /// Takes a job back that cannot be made safe for `failure`, which is what is left to report then.
+    async fn take_back(&self, created: &JobEntry, failure: anyhow::Error) -> anyhow::Result<Submitted> {
         match self.withdraw(created).await {
             Ok(Withdrawn::TooLate) => Ok(Submitted::Created),
             Ok(Withdrawn::Yes) => Err(failure.context("it was cancelled")),
@@ -276,24 +190,11 @@ impl Staging {
         self.abandon().await;
         outcome
     }
-
-    fn source(&self) -> Source {
-        Source::Staged(self.token.clone())
-    }
 }
 
 /// The error of a run that was asked to stop.
 pub(crate) fn interrupted() -> anyhow::Error {
     anyhow!("interrupted")
-}
-
-/// What became of appending tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Appended {
-    /// They are there.
-    Yes,
-    /// What was staged has become the job, or was it.
-    Opened,
 }
 
 /// What became of taking a job back.

@@ -1,0 +1,176 @@
+//! A job before anybody can see it: its tasks, staged under a token.
+
+mod commit;
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use distjob_core::{
+    JobId, QueueName, Source, Token,
+    store::{Push, PushRequest},
+    submission::Known,
+};
+use distjob_runtime::{reach::Reach, store::StoreError, zk::JobRead};
+use tokio::time::sleep;
+use uuid::Uuid;
+
+pub(crate) use commit::{Submitted, interrupted};
+
+/// A job whose tasks are being pushed, under a token of its own. Nobody but this program can see it, and its tasks
+/// expire unless it looks after them.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    reach: Arc<Reach>,
+    id: JobId,
+    queue: QueueName,
+    token: Token,
+    ttl: Duration,
+    count: u64,
+    /// Whether the id was found in use, so that nothing needs to be pushed, only counted.
+    is_used: bool,
+}
+
+impl Staging {
+    pub(crate) fn begin(
+        reach: Arc<Reach>,
+        id: JobId,
+        queue: QueueName,
+        ttl: Duration,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            reach,
+            id,
+            queue,
+            token: Token::new(Uuid::now_v7().simple().to_string())?,
+            ttl,
+            count: 0,
+            is_used: false,
+        })
+    }
+
+    /// Looks whether the id is in use already: then the tasks need not be pushed. Only saves work; what counts is the
+    /// look before the job is created.
+    pub(crate) async fn look_first(&mut self) -> anyhow::Result<()> {
+        let id = &self.id;
+        let read = self
+            .reach
+            .zookeeper(|ledger| async move { ledger.read(id).await });
+        self.is_used = match read
+            .await
+            .with_context(|| format!("failed to look for a job {id}"))?
+        {
+            JobRead::Job(_) => true,
+            JobRead::Unreadable(..) => false,
+            JobRead::Gone => self.known().await? != Known::Nothing,
+        };
+        Ok(())
+    }
+
+    pub(crate) const fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    /// How many tasks were pushed.
+    pub(crate) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Appends tasks. When the future is dropped they may or may not be there: only [`Staging::abandon`] may follow.
+    pub(crate) async fn push(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<()> {
+        match self.append(tasks).await? {
+            Appended::Yes => Ok(()),
+            // Only an open of this token answers so, and nothing was created that could be opened.
+            Appended::Opened => bail!(
+                "failed to push tasks of job {}: it is open already under this token",
+                self.id
+            ),
+        }
+    }
+
+    async fn append(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<Appended> {
+        let upto = self.count + tasks.len() as u64;
+        if self.is_used {
+            self.count = upto;
+            return Ok(Appended::Yes);
+        }
+        let this = &*self;
+        let push = this.reach.redis(|| this.send(tasks, this.ttl)).await;
+        match push.with_context(|| format!("failed to push tasks of job {}", self.id))? {
+            Push::Ok(length) if length == upto => {}
+            Push::Ok(length) | Push::Gap(length) => bail!(
+                "failed to push tasks of job {}: redis has {length} where {upto} belong, the others expired (see \
+                 [submitter] staging_ttl) or were lost; nothing of it is submitted, run this again",
+                self.id
+            ),
+            Push::Opened => return Ok(Appended::Opened),
+        }
+        self.count = upto;
+        Ok(Appended::Yes)
+    }
+
+    async fn send(&self, tasks: &[Vec<u8>], ttl: Duration) -> Result<Push, StoreError> {
+        let request = PushRequest {
+            source: &self.token,
+            offset: self.count,
+            ttl_s: ttl.as_secs().max(1),
+            tasks,
+        };
+        self.reach.store().push(&self.id, &request).await
+    }
+
+    /// Waits for `work` while the staged tasks are kept from expiring. Cancel safe when `work` is.
+    pub(crate) async fn kept_alive<T>(&self, work: impl Future<Output = T>) -> T {
+        let keep_alive = async {
+            loop {
+                sleep(self.ttl / 3).await;
+                if self.is_staged() {
+                    // A failure is met again, and told, by whoever needs Redis next.
+                    if let Err(error) = self.send(&[], self.ttl).await {
+                        tracing::debug!(job.id = %self.id, %error, "failed to keep staged tasks alive");
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            output = work => output,
+            () = keep_alive => unreachable!("it goes round for ever"),
+        }
+    }
+
+    /// Gives the job up before it was created: what was pushed expires in a second. One attempt; without Redis it
+    /// expires when its time is over.
+    pub(crate) async fn abandon(self) {
+        if self.is_staged()
+            && let Err(error) = self.send(&[], Duration::from_secs(1)).await
+        {
+            tracing::debug!(job.id = %self.id, %error, "failed to remove staged tasks, they will expire");
+        }
+    }
+
+    async fn known(&self) -> anyhow::Result<Known> {
+        let source = self.source();
+        let inspection = self
+            .reach
+            .redis(|| self.reach.store().inspect(&self.id, &source))
+            .await
+            .with_context(|| format!("failed to look for an earlier job {}", self.id))?;
+        Ok(Known::judge(inspection.meta.as_ref(), &self.token))
+    }
+
+    const fn is_staged(&self) -> bool {
+        self.count > 0 && !self.is_used
+    }
+
+    fn source(&self) -> Source {
+        Source::Staged(self.token.clone())
+    }
+}
+
+/// What became of appending tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Appended {
+    /// They are there.
+    Yes,
+    /// What was staged has become the job, or was it.
+    Opened,
+}
