@@ -3,29 +3,20 @@
 //! A daemon waits for ever; a tool that somebody waits for, or that cron starts again, waits for as long as it was
 //! told. The time counts for each single question: a run that makes progress is never cut off, however long it takes.
 
-use std::{
-    fmt::Display,
-    pin::pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+mod outage;
+
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
-use distjob_core::belonging::Belonging;
+use distjob_core::{Zxid, belonging::Belonging};
 use tokio::time::{sleep, timeout};
 
+use self::outage::{Outage, causes};
 use crate::{
-    config::{RedisConfig, ZooKeeperConfig, mask_secrets},
-    exit::StoreUnreachable,
+    config::{RedisConfig, ZooKeeperConfig},
     store::{JobStore, StoreError, StoreSettings, retrying},
     zk::{Ledger, Session, SessionSettings, ZkError},
 };
-
-/// After so long without an answer somebody who waits should know what for.
-const NOTICE_AFTER: Duration = Duration::from_secs(2);
 
 /// What the first session does about directories that are missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,14 +79,7 @@ impl Reach {
             directories,
             say,
         } = settings;
-        let outage = |store, place: &str| Outage {
-            store,
-            place: mask_secrets(place).into_owned(),
-            limit,
-            last: Mutex::default(),
-            is_away: AtomicBool::new(false),
-            say: Arc::clone(&say),
-        };
+        let outage = |store, place| Outage::new(store, place, limit, Arc::clone(&say));
         Ok(Self {
             zookeeper_outage: outage("zookeeper", &zookeeper.connect),
             redis_outage: outage("redis", &redis.url),
@@ -117,14 +101,14 @@ impl Reach {
     #[must_use]
     pub fn away(&self) -> Option<&'static str> {
         let outages = [&self.zookeeper_outage, &self.redis_outage];
-        let away = outages.into_iter().find(|outage| outage.is_away.load(Relaxed));
+        let away = outages.into_iter().find(|outage| outage.is_away());
         away.map(|outage| outage.store)
     }
 
     /// Asks Redis until the answer is clear. `call` must do no harm when it is executed twice, or late.
     ///
     /// # Errors
-    /// What Redis rejects, and [`StoreUnreachable`] after the limit: the last attempt may have had its effect.
+    /// What Redis rejects, and [`StoreUnreachable`](crate::exit::StoreUnreachable) after the limit: the last attempt may have had its effect.
     ///
     /// Cancel safe, as `call` is.
     pub async fn redis<T, F>(&self, mut call: impl FnMut() -> F) -> anyhow::Result<T>
@@ -154,7 +138,7 @@ impl Reach {
     /// when it is executed twice, or late.
     ///
     /// # Errors
-    /// Every definite [`ZkError`], and [`StoreUnreachable`] after the limit: the last attempt may have had its effect.
+    /// Every definite [`ZkError`], and [`StoreUnreachable`](crate::exit::StoreUnreachable) after the limit: the last attempt may have had its effect.
     ///
     /// Cancel safe, as `call` is.
     pub async fn zookeeper<T, F>(&self, mut call: impl FnMut(Ledger) -> F) -> anyhow::Result<T>
@@ -213,7 +197,7 @@ impl Reach {
     ///
     /// # Errors
     /// As [`Reach::zookeeper`] and [`Reach::redis`]; when there is no ledger.
-    pub async fn belonging(&self) -> anyhow::Result<(Belonging, distjob_core::Zxid)> {
+    pub async fn belonging(&self) -> anyhow::Result<(Belonging, Zxid)> {
         let identity = self
             .zookeeper(|ledger| async move {
                 match ledger.session().ledger_identity().await {
@@ -253,138 +237,5 @@ impl Reach {
         belonging
             .complaint()
             .map_or(Ok(()), |complaint| Err(anyhow!(complaint)))
-    }
-}
-
-/// What is known, and was said, of one store that does not answer.
-struct Outage {
-    store: &'static str,
-    place: String,
-    limit: Duration,
-    /// Why the last attempt failed.
-    last: Mutex<Option<String>>,
-    is_away: AtomicBool,
-    say: Say,
-}
-
-impl Outage {
-    /// An attempt failed.
-    fn lasts(&self, why: &impl Display) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
-        self.away(why);
-    }
-
-    fn away(&self, why: &impl Display) {
-        if !self.is_away.swap(true, Relaxed) {
-            let Self {
-                store, place, limit, ..
-            } = self;
-            (self.say)(&format!(
-                "{store} at {place} does not answer, trying for {limit:?}: {why}"
-            ));
-        }
-    }
-
-    /// The store answered.
-    fn ended(&self) {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if self.is_away.swap(false, Relaxed) {
-            (self.say)(&format!("{} answers again", self.store));
-        }
-    }
-
-    /// The error of a store that stayed away.
-    fn over(&self) -> anyhow::Error {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let why = last.unwrap_or_else(|| "no answer".to_owned());
-        anyhow!("{} within {:?}: {why}", self.place, self.limit).context(StoreUnreachable(self.store))
-    }
-
-    /// Waits for `work`, and says so when that takes long.
-    async fn noticed<T>(&self, work: impl Future<Output = T>) -> T {
-        let mut work = pin!(work);
-        match timeout(NOTICE_AFTER, &mut work).await {
-            Ok(output) => output,
-            Err(_) => {
-                self.away(&format_args!("no answer for {NOTICE_AFTER:?}"));
-                work.await
-            }
-        }
-    }
-}
-
-/// The error with its causes in one line.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        // Some errors say their cause themselves.
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outage() -> (Outage, Arc<Mutex<Vec<String>>>) {
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let hears = Arc::clone(&said);
-        let outage = Outage {
-            store: "redis",
-            place: "redis://localhost".to_owned(),
-            limit: Duration::from_secs(60),
-            last: Mutex::default(),
-            is_away: AtomicBool::new(false),
-            say: Arc::new(move |text: &str| hears.lock().unwrap().push(text.to_owned())),
-        };
-        (outage, said)
-    }
-
-    #[test]
-    fn a_store_that_goes_and_comes_is_spoken_of_once_each_time() {
-        let (outage, said) = outage();
-        outage.ended();
-        for _ in 0..3 {
-            outage.lasts(&"refused");
-        }
-        outage.ended();
-        outage.ended();
-        outage.lasts(&"reset");
-        assert_eq!(
-            *said.lock().unwrap(),
-            [
-                "redis at redis://localhost does not answer, trying for 60s: refused",
-                "redis answers again",
-                "redis at redis://localhost does not answer, trying for 60s: reset"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_store_that_stays_away_ends_the_program_with_its_own_status_and_the_last_reason() {
-        let (outage, _) = outage();
-        outage.lasts(&"refused");
-        let error = outage.over();
-        assert_eq!(crate::exit::Status::of(&error), crate::exit::Status::Unreachable);
-        assert_eq!(
-            format!("{error:#}"),
-            "redis stayed unreachable: redis://localhost within 60s: refused"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_long_silence_is_noticed_although_nothing_failed() {
-        let (outage, said) = outage();
-        outage.noticed(sleep(NOTICE_AFTER / 2)).await;
-        assert!(said.lock().unwrap().is_empty());
-        outage.noticed(sleep(NOTICE_AFTER * 2)).await;
-        assert_eq!(said.lock().unwrap().len(), 1);
     }
 }
