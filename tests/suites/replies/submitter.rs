@@ -44,8 +44,13 @@ async fn the_push_that_makes_sure_that_all_is_there_may_be_lost_or_late() {
 }
 
 #[tokio::test]
-async fn the_question_whether_the_id_is_known_may_be_lost_or_late() {
+async fn the_question_whether_the_id_is_in_use_may_be_lost_or_late() {
     each_effect("inspect", 0).await;
+}
+
+#[tokio::test]
+async fn the_question_whether_the_id_is_still_free_may_be_lost_or_late() {
+    each_effect("inspect", 1).await;
 }
 
 #[tokio::test]

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use futures::future::join_all;
-use harness::{Effect, Process, Proxy, Trigger, eventually};
+use harness::{Process, Proxy, Trigger, eventually};
 use tokio::time::sleep;
 
 use crate::load::{self, Job, SOON, in_full_swing};
-use crate::rig::Rig;
+use crate::rig::{EFFECTS, Rig};
 
 /// Two executors and two watchers, all through the proxies.
 async fn fleet(rig: &Rig) -> Vec<Process> {
@@ -42,9 +42,10 @@ fn draw(seed: u64, number: u32, limit: u64) -> u64 {
     hasher.finish() % limit
 }
 
-/// One mishap after the other, ten in all: at a request that the seed chooses, on either way, a lost reply, a lost request,
-/// or all connections cut.
+/// One mishap after the other, ten in all: at a request that the seed chooses, in turns to either store, a lost reply, a lost
+/// request, or one of them held until the next mishap; now and then all connections are cut.
 async fn mishaps(rig: &Rig, seed: u64) {
+    let mut held = None;
     for number in 0..10 {
         let (proxy, most): (&Proxy, u64) = if number % 2 == 0 {
             (&rig.redis, 60)
@@ -52,16 +53,16 @@ async fn mishaps(rig: &Rig, seed: u64) {
             (&rig.zookeeper, 30)
         };
         let skip = u32::try_from(draw(seed, number, most)).unwrap();
-        let effect = match draw(seed, 100 + number, 2) {
-            0 => Effect::LoseReply,
-            _ => Effect::LoseRequest,
-        };
+        let effect = EFFECTS[usize::try_from(draw(seed, 100 + number, 4)).unwrap()];
         let fault = proxy.arm(effect, Trigger::when(|_| true).skip(skip));
         fault.fired(SOON).await.unwrap();
+        // Lets go what was held before.
+        held = Some(fault);
         if draw(seed, 200 + number, 3) == 0 {
             proxy.cut();
         }
     }
+    drop(held);
 }
 
 async fn random_mishaps(seed: u64) {
