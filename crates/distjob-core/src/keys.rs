@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `<prefix>{<id>}:in:<token>` | list, expires | one submission attempt |
 //! | `<id>` | list | a plain submission, pushed by any program |
-//! | `<prefix>{<id>}:meta` | hash | `J`, `source`, `n`, `state`, `cursor`, `committed`, `failed` |
+//! | `<prefix>{<id>}:meta` | hash | `J`, `source`, `n`, `state`, `cursor`, `committed`, `failed`, and `dead:<holder>` for each death that counted |
 //! | `<prefix>{<id>}:tasks` | list | the payloads, by index |
 //! | `<prefix>{<id>}:leases` | hash | holder → `lo:hi:attempts,…` |
 //! | `<prefix>{<id>}:freed` | list | ranges that were given back, `lo:hi:attempts` |

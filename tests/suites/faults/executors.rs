@@ -76,6 +76,30 @@ async fn a_paused_executor_cannot_commit_after_its_ranges_were_given_away() {
 }
 
 #[tokio::test]
+async fn an_executor_that_has_not_heard_of_its_death_makes_no_task_look_deadly() {
+    let mut world = World::private().await.unwrap();
+    let proxy = world.zookeeper_proxy().await.unwrap();
+    world.set_session_timeout(Duration::from_secs(20));
+    let unaware = executor(&world, "").zookeeper_at(proxy.addr());
+    let unaware = world.start_member(unaware, "executor-unaware").await.unwrap();
+    let _other = world
+        .start_member(executor(&world, ""), "executor-other")
+        .await
+        .unwrap();
+    let _watcher = world.start_member(watcher(&world, ""), "watcher").await.unwrap();
+    let before = world.member_of(&unaware).await.unwrap().unwrap();
+    let jobs = submitted(&world, 6, 400).await;
+    in_full_swing(&world, &jobs).await;
+    // Nothing comes from ZooKeeper any more: it goes on claiming, and is found dead each time.
+    proxy.hold_all();
+    world.expire(before.session).await.unwrap();
+    all_right(&world, &jobs).await;
+    proxy.pass();
+    proxy.cut();
+    renamed(&world, &unaware, &before.name).await;
+}
+
+#[tokio::test]
 async fn executors_frozen_beyond_their_sessions_under_load_come_back_and_do_no_harm() {
     let world = World::private().await.unwrap();
     let fleet = fleet(&world, 3, 1).await;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use harness::{Process, World, eventually};
 
-use crate::load::{Job, SOON, all_right, executor, fleet, in_full_swing, renamed, submitted, watcher};
+use crate::load::{
+    Job, SOON, all_right, executor, fleet, holds_a_lease, in_full_swing, renamed, submitted, watcher,
+};
 
 /// Long enough that nothing in a test is owed to a scrub.
 const NO_SCRUB: &str = "scrub_every = \"1h\"";
@@ -70,31 +72,30 @@ async fn idle_daemons_notice_new_jobs_after_a_restart_of_zookeeper_without_a_scr
 
 #[tokio::test]
 async fn idle_executors_notice_deaths_after_a_restart_of_zookeeper_without_a_scrub() {
-    let world = World::private().await.unwrap();
-    let doomed = world
-        .start_member(executor(&world, NO_SCRUB), "executor-doomed")
-        .await
-        .unwrap();
-    let name = world.member_of(&doomed).await.unwrap().unwrap().name;
-    let _watcher = world
-        .start_member(watcher(&world, NO_SCRUB), "watcher")
-        .await
-        .unwrap();
-    let job = Job::of(&world, "slow", vec!["sleep 3000"; 2]);
-    job.submit_plainly(&world).await;
-    crate::load::holds_a_lease(&world, &name).await;
-    world.zookeeper().unwrap().restart().await.unwrap();
-    let heir = world
-        .start_member(executor(&world, NO_SCRUB), "executor-heir")
-        .await
-        .unwrap();
-    world.zookeeper().unwrap().restart().await.unwrap();
-    world.registered(&heir).await.unwrap();
+    let mut world = World::private().await.unwrap();
+    let heir = executor(&world, NO_SCRUB);
+    let watcher = watcher(&world, NO_SCRUB);
+    // It dies when the test says so, and not when it has not pinged for a while.
+    world.set_session_timeout(Duration::from_secs(60));
+    let doomed = executor(&world, NO_SCRUB).env("DISTJOB_TEST_TASK_DELAY_US", "60000000");
+    let doomed = world.start_member(doomed, "executor-doomed").await.unwrap();
+    let member = world.member_of(&doomed).await.unwrap().unwrap();
+    let mut jobs = submitted(&world, 1, 40).await;
+    holds_a_lease(&world, &member.name).await;
     doomed.kill().await.unwrap();
+    let heir = world.start_member(heir, "executor-heir").await.unwrap();
+    let _watcher = world.start_member(watcher, "watcher").await.unwrap();
+    world.zookeeper().unwrap().restart().await.unwrap();
+    // Once this is done the heir has looked at everything again, and waits.
+    let later = Job::echo(&world, "later", 5);
+    later.submit_plainly(&world).await;
+    eventually("the heir is back", SOON, async || later.check(&world)).await;
+    jobs.push(later);
+    world.expire(member.session).await.unwrap();
     heir.wait_log("freed the ranges of a dead executor", SOON)
         .await
         .unwrap();
-    all_right(&world, &[job]).await;
+    all_right(&world, &jobs).await;
 }
 
 #[tokio::test]

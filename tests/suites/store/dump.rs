@@ -43,6 +43,10 @@ pub(crate) async fn dump(
             .filter(|(_, list)| !list.is_empty())
             .collect(),
         meta: (!meta.is_empty()).then(|| parse_meta(&meta)),
+        dead: meta
+            .keys()
+            .filter_map(|field| field.strip_prefix("dead:")?.parse().ok())
+            .collect(),
         tasks,
         leases: leases
             .iter()

@@ -90,9 +90,14 @@ async fn a_range_that_killed_twice_is_given_out_task_by_task_and_leaving_gracefu
             other => panic!("{other:?}"),
         }
     };
-    for (attempts, why) in [(0, Freeing::Leaving), (0, Freeing::Dead), (1, Freeing::Dead)] {
-        assert_eq!(fixture.lease(&a, 3, &[]).await.lease, lease(0, 3, attempts));
-        fixture.store.free(&fixture.id, LIFE, &a, why).await.unwrap();
+    let frees = [
+        (holder("leaver"), 0, Freeing::Leaving),
+        (holder("first"), 0, Freeing::Dead),
+        (holder("second"), 1, Freeing::Dead),
+    ];
+    for (holder, attempts, why) in frees {
+        assert_eq!(fixture.lease(&holder, 3, &[]).await.lease, lease(0, 3, attempts));
+        fixture.store.free(&fixture.id, LIFE, &holder, why).await.unwrap();
     }
     assert_eq!(fixture.claim(&a, 3, &[]).await, Claim::Isolated);
     assert_eq!(alone(&[]).await, lease(0, 1, 2));
@@ -102,12 +107,12 @@ async fn a_range_that_killed_twice_is_given_out_task_by_task_and_leaving_gracefu
 #[tokio::test]
 async fn suspects_hold_up_nothing_that_may_be_given_out() {
     let fixture = Fixture::shared().await;
-    let (a, b) = (holder("a"), holder("b"));
+    let (a, b, c) = (holder("a"), holder("b"), holder("c"));
     fixture.open(&tasks(5)).await;
     let free = async |holder, why| fixture.store.free(&fixture.id, LIFE, holder, why).await.unwrap();
-    for _ in 0..2 {
-        fixture.lease(&a, 2, &[]).await;
-        free(&a, Freeing::Dead).await;
+    for dead in [&a, &c] {
+        fixture.lease(dead, 2, &[]).await;
+        free(dead, Freeing::Dead).await;
     }
     fixture.lease(&b, 2, &[]).await;
     free(&b, Freeing::Leaving).await;
@@ -185,6 +190,19 @@ async fn a_late_free_of_a_holder_with_nothing_changes_nothing() {
     fixture.lease(&b, 2, &[]).await;
     assert_eq!(free(Freeing::Dead).await, 0);
     assert_eq!(fixture.lease(&b, 0, &[]).await.lease, lease(0, 2, 1));
+}
+
+#[tokio::test]
+async fn a_holder_that_does_not_know_of_its_death_counts_as_dead_once() {
+    let fixture = Fixture::shared().await;
+    let (a, b) = (holder("a"), holder("b"));
+    fixture.open(&tasks(2)).await;
+    for attempts in [0, 1, 1, 1] {
+        assert_eq!(fixture.lease(&a, 2, &[]).await.lease, lease(0, 2, attempts));
+        let free = fixture.store.free(&fixture.id, LIFE, &a, Freeing::Dead).await;
+        assert_eq!(free.unwrap(), 1);
+    }
+    assert_eq!(fixture.lease(&b, 2, &[]).await.lease, lease(0, 2, 1));
 }
 
 #[tokio::test]

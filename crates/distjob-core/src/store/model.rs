@@ -11,7 +11,7 @@ mod lease;
 mod partition;
 mod read;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use partition::PartitionViolation;
 
@@ -25,6 +25,8 @@ pub struct Model {
     pub sources: BTreeMap<Source, Vec<Vec<u8>>>,
     /// The meta key.
     pub meta: Option<Meta>,
+    /// Whose deaths were counted. Kept in the meta key.
+    pub dead: BTreeSet<Holder>,
     /// The payloads.
     pub tasks: Vec<Vec<u8>>,
     /// Who leases what. No list is empty.
@@ -146,7 +148,10 @@ impl Model {
     /// The store loses one key.
     pub fn lose(&mut self, part: Part) {
         match part {
-            Part::Meta => self.meta = None,
+            Part::Meta => {
+                self.meta = None;
+                self.dead.clear();
+            }
             Part::Tasks => self.tasks.clear(),
             Part::Leases => self.leases.clear(),
             Part::Freed => self.freed.clear(),

@@ -19,7 +19,8 @@ use super::{
 pub enum Freeing {
     /// The holder itself leaves. Counts nothing.
     Leaving,
-    /// The holder is [proven dead](distjob_core::Roster::proves_dead). Counts one death on each range.
+    /// The holder is [proven dead](distjob_core::Roster::proves_dead). Counts one death on each range, the first
+    /// time: a holder dies once, whatever it claims before it hears of that.
     Dead,
 }
 

@@ -165,15 +165,17 @@ impl Model {
         }
     }
 
-    /// `free`: gives back all ranges of a holder, with `deaths` (0 or 1) more on each. How many ranges that were.
+    /// `free`: gives back all ranges of a holder, with `deaths` (0 or 1) more on each, but the first
+    /// time only: a holder dies once. How many ranges that were.
     pub fn free(&mut self, life: Zxid, holder: &Holder, deaths: u32) -> u64 {
         if self.opened(life).is_err() {
             return 0;
         }
         let leases = self.leases.remove(holder).unwrap_or_default();
         let count = leases.len() as u64;
+        let counts = deaths > 0 && count > 0 && self.dead.insert(holder.clone());
         self.freed.extend(leases.into_iter().map(|lease| Lease {
-            attempts: lease.attempts.saturating_add(deaths),
+            attempts: lease.attempts.saturating_add(u32::from(counts)),
             ..lease
         }));
         count

@@ -16,6 +16,10 @@ if #mine == 0 then
   return { 'ok', '0' }
 end
 
+-- H dies once. Until it hears of that it may claim again and again, and what it claims then must not become suspect.
+if deaths == 1 then
+  deaths = redis.call('HSETNX', KEYS[1], 'dead:' .. holder, '1')
+end
 redis.call('HDEL', KEYS[2], holder)
 for _, lease in ipairs(mine) do
   redis.call('RPUSH', KEYS[3], show_range(lease.lo, lease.hi, lease.attempts + deaths))
