@@ -16,7 +16,7 @@ mod rows;
 
 use std::{fmt, time::Duration};
 
-use crate::{JobData, JobState, store::Status};
+use crate::{JobData, JobState, Source, store::Status};
 
 pub use rows::{Progress, Row, each_row};
 
@@ -29,15 +29,15 @@ const RETURN_DELAY_MAX: Duration = Duration::from_secs(30);
 /// What to do first for a locked job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FirstStep {
-    /// Deliver nothing at all: the job has no tasks, and the store never heard of it.
+    /// Deliver nothing at all: the job has no tasks, and the store has not heard of it.
     DeliverEmpty,
     /// Ask the store how it stands.
     Examine,
-    /// Drop its keys, then delete it: it was delivered.
+    /// Drop its keys, which leaves a tombstone, then delete it: it was delivered, or has nothing to deliver.
     CleanUp,
     /// Open it, so that nobody else can later, drop its keys, delete it.
     Cancel,
-    /// Delete it: the store never heard of it.
+    /// Delete it: the store never heard of it, and nobody asks the store for it.
     Delete,
     /// Nothing: it is not for watchers.
     Leave,
@@ -47,11 +47,13 @@ impl FirstStep {
     /// The first step for a job that looks like `job`.
     #[must_use]
     pub const fn of(job: &JobData) -> Self {
+        let is_plain = matches!(job.source, Source::Plain);
         match (job.state, job.count) {
             (JobState::Processed | JobState::Zipped, 0) => Self::DeliverEmpty,
             (JobState::Processed | JobState::Zipped, _) => Self::Examine,
-            (JobState::Uploaded | JobState::Cancelled, 0) => Self::Delete,
-            (JobState::Uploaded, _) => Self::CleanUp,
+            (JobState::Uploaded | JobState::Cancelled, 0) if is_plain => Self::Delete,
+            // A tombstone tells a submitter whose create was never clearly answered that the job is done.
+            (JobState::Uploaded, _) | (JobState::Cancelled, 0) => Self::CleanUp,
             (JobState::Cancelled, _) => Self::Cancel,
             (JobState::Submitted | JobState::Lost, _) => Self::Leave,
         }
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_step_is_that_of_the_state_and_a_job_without_tasks_never_asks_the_store() {
+    fn the_first_step_is_that_of_the_state_and_a_job_without_tasks_is_delivered_without_the_store() {
         for (text, step) in [
             ("subm=5", FirstStep::Leave),
             ("lost=5", FirstStep::Leave),
@@ -182,6 +184,8 @@ mod tests {
             ("zpd=0", FirstStep::DeliverEmpty),
             ("uploaded=0", FirstStep::Delete),
             ("cncl=0", FirstStep::Delete),
+            ("uploaded=0;from=t", FirstStep::CleanUp),
+            ("cncl=0;from=t", FirstStep::CleanUp),
         ] {
             assert_eq!(FirstStep::of(&job(text)), step, "{text}");
         }

@@ -264,6 +264,10 @@ impl Pipeline {
             ..self.entry.clone()
         };
         if FirstStep::of(&entry.data) == FirstStep::CleanUp {
+            if entry.data.count == 0 {
+                // Nobody has asked the store anything about it yet.
+                self.check_ours().await?;
+            }
             self.drop_keys().await?;
         }
         self.delete(lock, &entry).await

@@ -95,11 +95,20 @@ async fn a_job_is_deleted_with_its_lock_whatever_becomes_of_the_reply() {
 
 #[tokio::test]
 async fn a_job_is_created_once_and_said_to_be_so_once_whatever_becomes_of_the_reply() {
+    created_once(6).await;
+}
+
+#[tokio::test]
+async fn a_job_without_tasks_is_created_once_whatever_becomes_of_the_reply() {
+    created_once(0).await;
+}
+
+async fn created_once(tasks: usize) {
     let rig = Rig::private().await;
     let _crew = rig.untroubled_crew().await;
     let mut jobs = Vec::new();
     for effect in EFFECTS {
-        let job = Job::echo(&rig.world, "created", 6);
+        let job = Job::echo(&rig.world, "created", tasks);
         let path = rig.world.path(&format!("jobs/{}", job.id));
         let fault = rig.zookeeper.arm(effect, Trigger::creating(&path));
         let submitter = rig.submitter(&job);

@@ -93,7 +93,8 @@ impl Rig {
     /// `submitter once` for this job, through the proxies, in batches of two tasks.
     pub(crate) fn submitter(&self, job: &Job) -> Process {
         let file = self.world.dir().join(format!("{}.tasks", job.id));
-        fs::write(&file, job.tasks.join("\n") + "\n").unwrap();
+        let lines: String = job.tasks.iter().map(|task| format!("{task}\n")).collect();
+        fs::write(&file, lines).unwrap();
         let program = self
             .world
             .program("submitter", "[submitter]\npush_max_tasks = 2\n")
