@@ -3,21 +3,22 @@
 use distjob_core::store::ReplyError;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-/// Why a call to the store failed, by what is known of its effect.
+/// Why a call to the store failed, by what is known of its effect. The message tells the cause, too: it is logged as
+/// it is.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// No clear reply: a time-out or a broken connection. The call may have taken effect, or may still take effect
     /// later.
-    #[error("get a clear reply from the store")]
-    Unclear(#[source] RedisError),
+    #[error("get a clear reply from the store: {0}")]
+    Unclear(RedisError),
     /// The store could not be reached or does not serve now: refused, loading, a replica, a master that may not
     /// write. The call has not taken effect; later it may.
-    #[error("use the store, which is not available")]
-    Unavailable(#[source] RedisError),
+    #[error("use the store, which is not available: {0}")]
+    Unavailable(RedisError),
     /// The store answered with an error: no memory, a key of another type, bad arguments, no permission. The call has
     /// not taken effect, and repeating it changes nothing by itself.
-    #[error("run a command that the store rejects")]
-    Rejected(#[source] RedisError),
+    #[error("run a command that the store rejects: {0}")]
+    Rejected(RedisError),
     /// The reply is not one of the script's. The call took effect.
     #[error("understand the store")]
     Reply(#[from] ReplyError),
