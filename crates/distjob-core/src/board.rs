@@ -157,11 +157,6 @@ impl Board {
         self.jobs.get(id).map(|job| &job.entry)
     }
 
-    /// All jobs on the board.
-    pub fn entries(&self) -> impl Iterator<Item = (&JobId, &JobEntry)> {
-        self.jobs.iter().map(|(id, job)| (id, &job.entry))
-    }
-
     /// Takes notice of a job (`None`: it is gone). A job that was put aside is looked at again when it changed.
     pub fn see(&mut self, id: &JobId, entry: Option<JobEntry>, now: Instant) {
         let Some(entry) = entry.filter(|entry| self.settings.interest.covers(&entry.data)) else {

@@ -286,7 +286,6 @@ impl<'a> Server<'a> {
     fn after_visit(&mut self, visited: Visited, now: Instant) {
         let Visited { id, life, found } = visited;
         match found {
-            Ok(Found::Finish(why)) => self.finish(&id, why),
             Ok(found) => self.act_on(id, life, found, now),
             Err(error) => {
                 tracing::warn!(job.id = %id, %error, "failed to claim, trying again");
@@ -321,7 +320,8 @@ impl<'a> Server<'a> {
             Found::Nothing => self.board.park(&id, now),
             Found::Audited => self.board.ripen(&id, now),
             Found::Isolated => self.isolated.push_back(id),
-            Found::Busy | Found::Finish(_) => self.board.settle_at(&id, now + REST, now),
+            Found::Finish(why) => self.finish(&id, why),
+            Found::Busy => self.board.settle_at(&id, now + REST, now),
         }
     }
 

@@ -152,18 +152,6 @@ impl Session {
         self.client.session_id().0
     }
 
-    /// The granted session timeout.
-    #[must_use]
-    pub fn timeout(&self) -> Duration {
-        self.client.session_timeout()
-    }
-
-    /// How long one reply may take.
-    #[must_use]
-    pub fn operation_timeout(&self) -> Duration {
-        self.operation_timeout
-    }
-
     /// Whether the session has a connection right now.
     #[must_use]
     pub fn is_connected(&self) -> bool {
