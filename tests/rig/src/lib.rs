@@ -1,0 +1,11 @@
+//! The fault rig: real processes and servers, faults by seed, and a checker that judges what came of it.
+//!
+//! Reading order:
+//! - `net` gives every process a host of its own and rules the links between them.
+//! - `cluster` is the set of servers and daemons on those hosts.
+//! - `plan` draws from a seed which faults happen when; `nemesis` makes each of them happen and ends it.
+//! - `workload` submits jobs and writes down what it was told.
+//! - [`history`] is all that is known of a run; `check` judges it, one file a promise.
+//! - `report` makes a page of it.
+
+pub mod history;
