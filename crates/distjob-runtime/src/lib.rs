@@ -4,6 +4,7 @@
 //! process a good daemon ([`config`] and the modules beside it).
 
 pub mod admin;
+pub mod chance;
 pub mod config;
 pub mod drill;
 pub mod exit;

@@ -4,12 +4,13 @@
 //! ledger; [`Doorman::begin_term`] waits for that, says on the way what is missing, and registers. Whoever finds later
 //! that the store does not belong to the ledger any more stands still until [`Doorman::belongs`] says otherwise.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use distjob_core::{MemberInfo, MemberName, QueueName, belonging::Belonging};
 use tokio::time::sleep;
 
 use crate::{
+    chance,
     health::{Condition, Heartbeat, Readiness},
     shutdown::Stop,
     store::{JobStore, StoreError},
@@ -181,9 +182,7 @@ impl Doorman {
 fn introduce(queues: &[QueueName], slots: u32) -> (MemberName, MemberInfo) {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let pid = std::process::id();
-    let unique = uuid::Uuid::new_v4().simple().to_string();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let name = MemberName::fresh(&host, &format!("{pid}-{}", &unique[..12]))
+    let name = MemberName::fresh(&host, &format!("{pid}-{}", chance::hex(12)))
         .expect("digits and hexadecimal digits make a name");
     let info = MemberInfo {
         host,
@@ -191,7 +190,7 @@ fn introduce(queues: &[QueueName], slots: u32) -> (MemberName, MemberInfo) {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         queues: queues.to_vec(),
         slots,
-        since: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+        since: u64::try_from(chance::since_1970().as_millis()).unwrap_or(u64::MAX),
     };
     (name, info)
 }

@@ -6,6 +6,7 @@ use redis::{ErrorKind, RedisError};
 use tokio::time::sleep;
 
 use super::{StoreError, connection::DELAY_MAX};
+use crate::chance;
 
 const DELAY_MIN: Duration = Duration::from_millis(50);
 
@@ -63,7 +64,7 @@ fn given_up() -> StoreError {
 /// to half of it by chance.
 pub(crate) fn backoff(attempt: u32, most: Duration) -> Duration {
     let full = DELAY_MIN.saturating_mul(1 << attempt.min(16)).min(most);
-    full.mul_f64(rand::random_range(0.5..=1.0))
+    chance::upper_half(full)
 }
 
 #[cfg(test)]
