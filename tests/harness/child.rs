@@ -4,7 +4,7 @@
 //! therefore spawned from one thread that lives as long as this process does: a child started from a short-lived
 //! worker would otherwise die with that worker.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -34,6 +34,31 @@ pub fn mortal(program: impl AsRef<OsStr>) -> Command {
         .arg(program)
         .stdin(Stdio::null());
     command
+}
+
+/// `command` behind `prefix`, a program and arguments that end by executing what follows them in the same process, such as
+/// `nsenter --net=FILE --`; `command` itself when `prefix` is empty. Arguments, environment and directory are kept, the
+/// standard input is empty again.
+pub fn within(prefix: &[OsString], command: Command) -> Command {
+    let Some((program, args)) = prefix.split_first() else {
+        return command;
+    };
+    let mut whole = Command::new(program);
+    whole
+        .args(args)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => whole.env(name, value),
+            None => whole.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        whole.current_dir(dir);
+    }
+    whole
 }
 
 /// A running or ended child process with its output. Dropping it kills it, and its process group, with SIGKILL.

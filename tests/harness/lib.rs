@@ -33,5 +33,5 @@ pub use self::oracle::is_prime;
 pub use self::ports::{Port, unique};
 pub use self::process::{Process, Program};
 pub use self::proxy::{Direction, Effect, Fault, Proxy, Trigger, Wire};
-pub use self::servers::{AppendOnly, Ensemble, Redis, Server, ZooKeeper};
+pub use self::servers::{AppendOnly, Ensemble, Place, Redis, Seat, Server, ZooKeeper};
 pub use self::world::{Delivered, KEEP, Key, Member, SHARED_REDIS, SHARED_ZOOKEEPER, World};

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 
-use crate::child::{Child, mortal};
+use crate::child::{Child, mortal, within};
 
 /// Between two looks at the memory of a process that is watched.
 const MEMORY_PERIOD: Duration = Duration::from_millis(10);
@@ -26,6 +26,7 @@ const LINES_SHOWN: usize = 60;
 #[derive(Debug)]
 pub struct Program {
     binary: PathBuf,
+    prefix: Vec<OsString>,
     args: Vec<OsString>,
     environment: Vec<(String, OsString)>,
     config: Option<String>,
@@ -57,12 +58,19 @@ impl Program {
     pub fn at(binary: impl Into<PathBuf>) -> Program {
         Program {
             binary: binary.into(),
+            prefix: Vec::new(),
             args: Vec::new(),
             environment: Vec::new(),
             config: None,
             stdin: Stdin::Empty,
             memory_watched: false,
         }
+    }
+
+    /// Runs it behind `prefix`, see [`within`]; its process is the program's all the same.
+    pub fn within(mut self, prefix: &[OsString]) -> Program {
+        self.prefix = prefix.to_owned();
+        self
     }
 
     /// Adds one argument.
@@ -121,7 +129,7 @@ impl Program {
 
     /// Starts it. `name` names its files in `dir`: `<name>.toml`, `<name>.out` and `<name>.err`.
     pub fn start(self, name: &str, dir: &Path) -> Result<Process> {
-        let mut command = mortal(&self.binary);
+        let mut command = within(&self.prefix, mortal(&self.binary));
         // Settings of the test run itself are not for the programs under test.
         for (variable, _) in
             env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"DISTJOB_"))

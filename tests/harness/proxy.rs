@@ -64,7 +64,7 @@ pub struct Proxy {
 /// What the connections share.
 #[derive(Debug)]
 struct Lobby {
-    upstream: SocketAddr,
+    upstream: Mutex<SocketAddr>,
     wire: Wire,
     weather: watch::Sender<Weather>,
     faults: Faults,
@@ -88,7 +88,7 @@ impl Proxy {
     /// A proxy in front of `upstream`, which need not be up and which speaks `wire`.
     pub async fn start(upstream: SocketAddr, wire: Wire) -> Result<Proxy> {
         let lobby = Arc::new(Lobby {
-            upstream,
+            upstream: Mutex::new(upstream),
             wire,
             weather: watch::Sender::default(),
             faults: Faults::default(),
@@ -182,6 +182,20 @@ impl Proxy {
         self.hold(Direction::Replies);
     }
 
+    /// Ends [`Proxy::hold`] in this direction: what waited goes on.
+    pub fn release(&self, direction: Direction) {
+        self.lobby.weather.send_modify(|weather| match direction {
+            Direction::Requests => weather.requests_held = false,
+            Direction::Replies => weather.replies_held = false,
+        });
+    }
+
+    /// Stands in front of another server, as a name does that was pointed elsewhere, and breaks all connections of now.
+    pub fn retarget(&self, upstream: SocketAddr) {
+        *self.lobby.upstream.lock().unwrap_or_else(PoisonError::into_inner) = upstream;
+        self.cut();
+    }
+
     /// Forwards everything at once again: ends hold and delay.
     pub fn pass(&self) {
         self.lobby.weather.send_replace(Weather::default());
@@ -227,7 +241,8 @@ async fn accept_all(listener: TcpListener, lobby: Arc<Lobby>) {
             .insert(number, cut.clone());
         tokio::spawn(async move {
             // With the server down the client sees its connection accepted and closed.
-            if let Ok(server) = TcpStream::connect(lobby.upstream).await {
+            let upstream = *lobby.upstream.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Ok(server) = TcpStream::connect(upstream).await {
                 cut.run_until_cancelled(connection::serve(client, server, &lobby, &cut))
                     .await;
             }

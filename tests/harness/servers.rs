@@ -1,7 +1,8 @@
-//! Real servers, one of each as a child process: started on a free port of 127.0.0.1, stopped, killed, paused, and
-//! started again on the same port with the same data.
+//! Real servers, one of each as a child process: started on a free port of 127.0.0.1 or in a given [`Place`], stopped,
+//! killed, paused, and started again on the same port with the same data.
 
 mod ensemble;
+mod place;
 pub mod redis;
 pub mod zookeeper;
 
@@ -17,11 +18,11 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-pub use self::ensemble::Ensemble;
+pub use self::ensemble::{Ensemble, Seat};
+pub use self::place::Place;
 pub use self::redis::{AppendOnly, Redis};
 pub use self::zookeeper::ZooKeeper;
 use crate::child::Child;
-use crate::ports::Port;
 
 /// A cold JVM on a loaded machine takes seconds.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -35,8 +36,8 @@ pub trait Kind: Send + Sync {
     /// Names its log files and errors.
     const NAME: &'static str;
 
-    /// The command that serves `port` with all its files in `dir`, in the foreground.
-    fn command(&self, dir: &Path, port: u16) -> Result<Command>;
+    /// The command that serves at `listen` with all its files in `dir`, in the foreground.
+    fn command(&self, dir: &Path, listen: SocketAddr) -> Result<Command>;
 
     /// Whether the server serves requests. False while nobody listens.
     fn answers(&self, addr: SocketAddr) -> impl Future<Output = bool> + Send;
@@ -50,7 +51,7 @@ pub trait Kind: Send + Sync {
 pub struct Server<K> {
     kind: K,
     dir: PathBuf,
-    port: Port,
+    place: Place,
     child: Mutex<Option<Arc<Child>>>,
 }
 
@@ -60,7 +61,7 @@ impl<K: Kind> Server<K> {
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         let mut refused = None;
         for _ in 0..STARTS {
-            let server = Server::on_port(dir, kind(), Port::reserve()?);
+            let server = Server::in_place(dir, kind(), Place::reserve()?);
             match server.start().await {
                 Ok(()) => return Ok(server),
                 // It ended by itself: perhaps somebody took the port since it was found free.
@@ -71,11 +72,11 @@ impl<K: Kind> Server<K> {
         Err(refused.context("no start was tried")?)
     }
 
-    fn on_port(dir: &Path, kind: K, port: Port) -> Server<K> {
+    fn in_place(dir: &Path, kind: K, place: Place) -> Server<K> {
         Server {
             kind,
             dir: dir.to_owned(),
-            port,
+            place,
             child: Mutex::default(),
         }
     }
@@ -90,8 +91,8 @@ impl<K: Kind> Server<K> {
         if self.is_running() {
             bail!("{} runs already", K::NAME);
         }
-        let command = self.kind.command(&self.dir, self.port.number())?;
-        let child = Child::spawn(K::NAME, command, &self.dir)?;
+        let command = self.kind.command(&self.dir, self.addr())?;
+        let child = Child::spawn(K::NAME, self.place.dress(command), &self.dir)?;
         *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(child));
         Ok(())
     }
@@ -151,7 +152,7 @@ impl<K: Kind> Server<K> {
 
     /// Where it listens, also while it does not run.
     pub fn addr(&self) -> SocketAddr {
-        self.port.addr()
+        self.place.addr()
     }
 
     /// Where its files are.

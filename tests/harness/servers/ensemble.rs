@@ -1,51 +1,82 @@
 //! Three ZooKeeper servers that are one.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::ports::Port;
 use crate::servers::zookeeper::ZooKeeperKind;
-use crate::servers::{Server, ZooKeeper};
+use crate::servers::{Place, Server, ZooKeeper};
 
 const MEMBERS: usize = 3;
+
+/// Where a member of an ensemble runs: where clients reach it, and the ports for replication and for votes at the same
+/// address.
+#[derive(Debug)]
+pub struct Seat {
+    place: Place,
+    peers: [u16; 2],
+    claims: Vec<Port>,
+}
+
+impl Seat {
+    /// Three free ports of 127.0.0.1.
+    pub fn reserve() -> Result<Seat> {
+        let claims = vec![Port::reserve()?, Port::reserve()?];
+        Ok(Seat {
+            place: Place::reserve()?,
+            peers: [claims[0].number(), claims[1].number()],
+            claims,
+        })
+    }
+
+    /// A place, and the ports 2888 and 3888 beside it, as the handbook has it. Needs a host for each member.
+    pub fn at(place: Place) -> Seat {
+        Seat {
+            place,
+            peers: [2888, 3888],
+            claims: Vec::new(),
+        }
+    }
+
+    fn ip(&self) -> IpAddr {
+        self.place.addr().ip()
+    }
+}
 
 /// An ensemble of three servers: one may be down, two make a majority.
 #[derive(Debug)]
 pub struct Ensemble {
     members: Vec<ZooKeeper>,
-    /// For votes and for replication, two a member.
-    _ports: Vec<Port>,
+    _claims: Vec<Port>,
 }
 
 impl Ensemble {
-    /// Starts three servers with their files in `dir`, and returns when all of them serve.
+    /// Starts three servers on 127.0.0.1 with their files in `dir`, and returns when all of them serve.
     pub async fn start_in(dir: &Path) -> Result<Ensemble> {
-        let ports = (0..2 * MEMBERS)
-            .map(|_| Port::reserve())
+        let seats = (0..MEMBERS)
+            .map(|_| Seat::reserve())
             .collect::<Result<Vec<_>>>()?;
-        let ensemble: String = (ports.chunks_exact(2).zip(1..))
-            .map(|(ports, id)| {
-                format!(
-                    "server.{id}=127.0.0.1:{}:{}\n",
-                    ports[0].number(),
-                    ports[1].number()
-                )
-            })
+        Ensemble::start_at(dir, seats).await
+    }
+
+    /// Starts a server on each seat with its files in `<dir>/<number from 1>`, and returns when all of them serve.
+    pub async fn start_at(dir: &Path, seats: Vec<Seat>) -> Result<Ensemble> {
+        let ensemble: String = (seats.iter().zip(1..))
+            .map(|(seat, id)| format!("server.{id}={}:{}:{}\n", seat.ip(), seat.peers[0], seat.peers[1]))
             .collect();
-        let mut members = Vec::new();
-        for id in 1..=MEMBERS {
+        let (mut members, mut claims) = (Vec::new(), Vec::new());
+        for (seat, id) in seats.into_iter().zip(1..) {
             let dir = dir.join(id.to_string());
             fs::create_dir_all(dir.join("data")).with_context(|| format!("create {}", dir.display()))?;
             fs::write(dir.join("data/myid"), id.to_string()).context("write myid")?;
-            members.push(Server::on_port(
-                &dir,
-                ZooKeeperKind {
-                    ensemble: ensemble.clone(),
-                },
-                Port::reserve()?,
-            ));
+            let kind = ZooKeeperKind {
+                ensemble: ensemble.clone(),
+            };
+            members.push(Server::in_place(&dir, kind, seat.place));
+            claims.extend(seat.claims);
         }
         // None serves before a majority runs: launch all, then wait.
         members.iter().try_for_each(Server::launch)?;
@@ -57,7 +88,7 @@ impl Ensemble {
         }
         Ok(Ensemble {
             members,
-            _ports: ports,
+            _claims: claims,
         })
     }
 
@@ -81,7 +112,7 @@ impl Ensemble {
         bail!("no member leads")
     }
 
-    /// `127.0.0.1:<port>,127.0.0.1:<port>,127.0.0.1:<port>`.
+    /// `<address>:<port>,<address>:<port>,<address>:<port>`.
     pub fn connect_string(&self) -> String {
         self.members
             .iter()

@@ -1,8 +1,10 @@
 //! Redis, as Debian packages it.
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -10,7 +12,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client};
 
 use crate::child::mortal;
-use crate::servers::{Kind, Server};
+use crate::servers::{Kind, Place, Server};
 
 /// Long against anything but a hung server: assertions are not the place to test timeouts.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
@@ -33,22 +35,54 @@ pub enum AppendOnly {
 #[derive(Debug)]
 pub struct RedisKind {
     append_only: AppendOnly,
+    /// Whose replica it is from its next start on.
+    primary: Mutex<Option<SocketAddr>>,
+}
+
+impl RedisKind {
+    fn new(append_only: AppendOnly) -> RedisKind {
+        RedisKind {
+            append_only,
+            primary: Mutex::default(),
+        }
+    }
 }
 
 impl Kind for RedisKind {
     const NAME: &'static str = "redis";
 
-    fn command(&self, dir: &Path, port: u16) -> Result<Command> {
+    fn command(&self, dir: &Path, listen: SocketAddr) -> Result<Command> {
+        // A host of its own may be given more addresses while the server runs.
+        let bind = match listen.ip().is_loopback() {
+            true => listen.ip().to_string(),
+            false => "0.0.0.0".to_owned(),
+        };
         let mut command = mortal("redis-server");
         command
-            .args(["--bind", "127.0.0.1", "--daemonize", "no", "--save", "", "--port"])
-            .arg(port.to_string());
+            .args([
+                "--daemonize",
+                "no",
+                "--protected-mode",
+                "no",
+                "--save",
+                "",
+                "--bind",
+            ])
+            .arg(bind)
+            .arg("--port")
+            .arg(listen.port().to_string());
         command.arg("--dir").arg(dir);
         command.args(match self.append_only {
             AppendOnly::No => ["--appendonly", "no", "--appendfsync", "no"],
             AppendOnly::EverySecond => ["--appendonly", "yes", "--appendfsync", "everysec"],
             AppendOnly::Always => ["--appendonly", "yes", "--appendfsync", "always"],
         });
+        let primary = *self.primary.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(primary) = primary {
+            command
+                .arg("--replicaof")
+                .args([primary.ip().to_string(), primary.port().to_string()]);
+        }
         Ok(command)
     }
 
@@ -68,12 +102,31 @@ impl Redis {
     /// Starts a server with its files in `dir`, which is created, and returns when it serves. Needs Debian's package
     /// `redis-server`.
     pub async fn start_in(dir: &Path, append_only: AppendOnly) -> Result<Redis> {
-        Server::start_kind(dir, || RedisKind { append_only })
+        Server::start_kind(dir, || RedisKind::new(append_only))
             .await
             .context("start redis-server")
     }
 
-    /// `redis://127.0.0.1:<port>`.
+    /// As [`Redis::start_in`], but in this place, and as the replica of `primary` if there is one.
+    pub async fn start_at(
+        dir: &Path,
+        append_only: AppendOnly,
+        place: Place,
+        primary: Option<SocketAddr>,
+    ) -> Result<Redis> {
+        fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+        let redis = Server::in_place(dir, RedisKind::new(append_only), place);
+        redis.set_primary(primary);
+        redis.start().await.context("start redis-server")?;
+        Ok(redis)
+    }
+
+    /// Whose replica it is from its next start on; none makes it a primary.
+    pub fn set_primary(&self, primary: Option<SocketAddr>) {
+        *self.kind.primary.lock().unwrap_or_else(PoisonError::into_inner) = primary;
+    }
+
+    /// `redis://<address>:<port>`.
     pub fn url(&self) -> String {
         format!("redis://{}", self.addr())
     }

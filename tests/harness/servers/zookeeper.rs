@@ -54,7 +54,7 @@ pub struct ZooKeeperKind {
 impl Kind for ZooKeeperKind {
     const NAME: &'static str = "zookeeper";
 
-    fn command(&self, dir: &Path, port: u16) -> Result<Command> {
+    fn command(&self, dir: &Path, listen: SocketAddr) -> Result<Command> {
         ensure!(
             Path::new(CLASS_PATH[0]).exists(),
             "{} is missing: install Debian's package zookeeper",
@@ -63,7 +63,7 @@ impl Kind for ZooKeeperKind {
         let data = dir.join("data");
         fs::create_dir_all(&data).with_context(|| format!("create {}", data.display()))?;
         let file = dir.join("zoo.cfg");
-        fs::write(&file, configuration(&data, port, &self.ensemble))
+        fs::write(&file, configuration(&data, listen, &self.ensemble))
             .with_context(|| format!("write {}", file.display()))?;
         let mut command = mortal("java");
         command.args(JAVA_OPTIONS).arg("-cp").arg(CLASS_PATH.join(":"));
@@ -80,12 +80,12 @@ impl Kind for ZooKeeperKind {
     }
 }
 
-fn configuration(data: &Path, port: u16, ensemble: &str) -> String {
-    let data = data.display();
+fn configuration(data: &Path, listen: SocketAddr, ensemble: &str) -> String {
+    let (data, address, port) = (data.display(), listen.ip(), listen.port());
     // The tick bounds how late a session expires. All clients are on one address, hence no limit of connections.
     format!(
         "tickTime=200\nminSessionTimeout=400\nmaxSessionTimeout=60000\ninitLimit=50\nsyncLimit=25\n\
-         dataDir={data}\nclientPort={port}\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\n\
+         dataDir={data}\nclientPort={port}\nclientPortAddress={address}\nmaxClientCnxns=0\n\
          admin.enableServer=false\n4lw.commands.whitelist=ruok,mntr,srvr,cons,dump\n{ensemble}"
     )
 }
@@ -99,7 +99,7 @@ impl ZooKeeper {
             .context("start ZooKeeper")
     }
 
-    /// `127.0.0.1:<port>`.
+    /// `<address>:<port>`.
     pub fn connect_string(&self) -> String {
         self.addr().to_string()
     }
