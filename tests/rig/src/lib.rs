@@ -3,11 +3,13 @@
 //! Reading order:
 //! - `net` gives every process a host of its own and rules the links between them.
 //! - `cluster` is the set of servers and daemons on those hosts.
-//! - `plan` draws from a seed which faults happen when; `nemesis` makes each of them happen and ends it.
-//! - `workload` submits jobs and writes down what it was told.
+//! - [`plan`] draws from a seed which faults happen when; `nemesis` makes each of them happen and ends it.
+//! - [`workload`] submits jobs and writes down what it was told.
 //! - [`expect`] says what the tasks of a job are, and what must come of them.
 //! - [`history`] is all that is known of a run; `check` judges it, one file a promise.
 //! - `report` makes a page of it.
 
 pub mod expect;
 pub mod history;
+pub mod plan;
+pub mod workload;

@@ -1,0 +1,148 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+
+const CAST: Cast = Cast {
+    executors: 3,
+    watchers: 2,
+    submitters: 2,
+    servers: 3,
+    has_replica: true,
+    session_timeout: Duration::from_secs(3),
+};
+
+fn plan(seed: u64, minutes: u64, kinds: &[Kind]) -> Plan {
+    Plan::draw(seed, Duration::from_secs(60 * minutes), kinds, &CAST)
+}
+
+fn counts(plan: &Plan) -> BTreeMap<Kind, usize> {
+    let mut counts = BTreeMap::new();
+    for step in &plan.steps {
+        *counts.entry(step.nemesis.kind()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn the_same_seed_makes_the_same_plan_and_another_one_another() {
+    assert_eq!(plan(7, 10, &[]), plan(7, 10, &[]));
+    assert_ne!(plan(7, 10, &[]), plan(8, 10, &[]));
+}
+
+#[test]
+fn an_hour_has_every_kind_several_times() {
+    for seed in 0..50 {
+        let counts = counts(&plan(seed, 60, &[]));
+        for kind in Kind::ALL {
+            assert!(
+                counts.get(kind).is_some_and(|count| *count >= 5),
+                "seed {seed}: {kind}: {counts:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn two_minutes_have_the_kinds_of_most_value_before_all_others() {
+    let essential = Kind::ALL.iter().filter(|kind| kind.is_essential()).count();
+    for seed in 0..50 {
+        let counts = counts(&plan(seed, 2, &[]));
+        let met = counts.keys().filter(|kind| kind.is_essential()).count();
+        assert!(met * 5 >= essential * 4, "seed {seed}: {counts:?}");
+        assert!(
+            met == essential || counts.len() - met <= 4,
+            "seed {seed}: {counts:?}"
+        );
+    }
+}
+
+#[test]
+fn a_restricted_plan_has_nothing_else() {
+    let kinds = [Kind::KillLeader, Kind::CutTail];
+    let counts = counts(&plan(3, 10, &kinds));
+    assert_eq!(
+        counts.keys().copied().collect::<BTreeSet<_>>(),
+        BTreeSet::from(kinds)
+    );
+}
+
+#[test]
+fn without_a_replica_nothing_is_promoted() {
+    let cast = Cast {
+        has_replica: false,
+        ..CAST
+    };
+    let plan = Plan::draw(1, Duration::from_secs(3600), &[], &cast);
+    assert!(!counts(&plan).contains_key(&Kind::PromoteReplica));
+    let plan = Plan::draw(1, Duration::from_secs(3600), &[Kind::PromoteReplica], &cast);
+    assert_eq!(plan.steps, []);
+}
+
+#[test]
+fn faults_at_the_same_time_never_seize_the_same_thing_and_never_are_three() {
+    for seed in 0..50 {
+        let steps = plan(seed, 60, &[]).steps;
+        for (place, step) in steps.iter().enumerate() {
+            let overlapping = steps[..place]
+                .iter()
+                .filter(|earlier| earlier.at + earlier.lasts > step.at)
+                .collect::<Vec<_>>();
+            assert!(overlapping.len() <= 1, "seed {seed}: {step}");
+            assert!(
+                overlapping
+                    .iter()
+                    .all(|earlier| earlier.nemesis.kind().seizes() != step.nemesis.kind().seizes()),
+                "seed {seed}: {step} beside {overlapping:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn pairs_occur_and_most_faults_are_followed_by_quiet() {
+    let steps = plan(5, 60, &[]).steps;
+    let gaps = steps
+        .windows(2)
+        .filter(|pair| pair[1].at >= pair[0].at + pair[0].lasts + Duration::from_secs(2));
+    let (gaps, steps) = (gaps.count(), steps.len());
+    assert!(
+        gaps * 10 > steps * 6 && gaps * 10 < steps * 9,
+        "{gaps} quiet stretches after {steps} faults"
+    );
+}
+
+#[test]
+fn every_fault_ends_within_the_run() {
+    for step in plan(11, 2, &[]).steps {
+        assert!(step.at + step.lasts <= Duration::from_secs(120), "{step}");
+    }
+}
+
+#[test]
+fn a_kind_is_read_back_from_its_name() {
+    for kind in Kind::ALL {
+        assert_eq!(kind.name().parse(), Ok(*kind));
+    }
+    let error = "kill".parse::<Kind>().unwrap_err().to_string();
+    assert!(
+        error.contains("no nemesis is called \"kill\"") && error.contains("kill-executor"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_step_reads_as_a_line() {
+    let nemesis = Nemesis::CutOff {
+        victim: Victim::Executor(2),
+        from: From::Servers,
+        way: Way::Out,
+    };
+    let step = Step {
+        number: 1,
+        at: Duration::from_millis(12_340),
+        lasts: Duration::from_secs(4),
+        nemesis,
+    };
+    let expected = "   12.3 s    4.0 s  partition-zookeeper executor-2 from all ZooKeeper servers, one-way: it is not heard";
+    assert_eq!(step.to_string(), expected);
+}
