@@ -1,6 +1,7 @@
 //! The job store: Redis, and the scripts that are the only way in which distjob changes a job there.
 //!
-//! What the scripts do is told in [`distjob_core::store`]; here are the Lua (`store/lua/`) and the client.
+//! What the scripts do is told in [`distjob_core::store`]; here are the Lua (`store/lua/`) and the
+//! client: [`JobStore`] above the [`Line`]s through which a server is reached.
 //!
 //! # Errors
 //! Every call fails with a [`StoreError`], which tells what is known: *unclear* (it may have happened), *unavailable*
@@ -19,26 +20,26 @@
 //! everything else is what makes memory free again. The scripts do not declare themselves read-only even where they
 //! are, on purpose: a server that was demoted to a replica then refuses them instead of answering from the past.
 
-mod calls;
 mod client;
 mod connection;
 mod counts;
 mod error;
 mod errors_metric;
-mod ledger_mark;
+mod line;
 mod retry;
 mod scan;
 mod scripts;
+mod server;
 
 use std::time::Duration;
 
-pub use calls::Freeing;
 pub use client::{JobStore, Memory};
 pub use connection::ConnectionState;
 pub use counts::StoreCounts;
 use distjob_core::{KeyScheme, keys::PrefixError};
 pub use error::StoreError;
 pub use errors_metric::StoreErrors;
+pub use line::{Dial, Freeing, Line, Lines, Reply};
 pub(crate) use retry::backoff;
 pub use retry::retrying;
 pub use scan::{MetaEntry, MetaPage};

@@ -1,16 +1,24 @@
-//! The client: which connection a call takes, what its errors mean.
+//! The client: one method a script, what a call takes its connection from, and what its failure means for that.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher as _},
     sync::Arc,
 };
 
-use distjob_core::{JobId, KeyScheme, store::ReplyError};
-use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use distjob_core::{
+    Holder, JobId, KeyScheme, Source, Zxid,
+    store::{
+        Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
+        ReadRequest, Status,
+    },
+};
+use redis::RedisError;
 use tokio::sync::watch;
 
 use super::{
-    ConnectionState, StoreCounts, StoreError, StoreSettings, connection::Connections, scripts::Script,
+    ConnectionState, Dial, Freeing, Line, MetaPage, StoreCounts, StoreError, StoreSettings,
+    connection::{Connections, Generation},
+    server::RedisDial,
 };
 
 /// The job store. Cheap to clone: all clones share the connections.
@@ -42,14 +50,21 @@ impl JobStore {
     /// # Errors
     /// When the URL makes no sense.
     pub fn new(settings: &StoreSettings) -> Result<Self, RedisError> {
+        let dial = Arc::new(RedisDial::new(settings)?);
+        Ok(Self::over(settings.keys.clone(), dial, settings.connections))
+    }
+
+    /// A client of whatever `dial` reaches, by so many connections, at least one.
+    #[must_use]
+    pub fn over(keys: KeyScheme, dial: Arc<dyn Dial>, connections: usize) -> Self {
         let shared = Shared {
-            keys: settings.keys.clone(),
-            connections: Connections::new(settings)?,
+            keys,
+            connections: Connections::new(dial, connections),
             counts: StoreCounts::default(),
         };
-        Ok(Self {
+        Self {
             shared: Arc::new(shared),
-        })
+        }
     }
 
     /// Where the keys are.
@@ -71,12 +86,174 @@ impl JobStore {
         self.shared.connections.watch()
     }
 
+    /// Appends tasks to the list of one submission attempt, or keeps it alive.
+    ///
+    /// # Errors
+    /// See [the module](super). Out of memory is [told apart](StoreError::is_out_of_memory).
+    pub async fn push(&self, id: &JobId, request: &PushRequest<'_>) -> Result<Push, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().push(id, request).await;
+        call.end(result)
+    }
+
+    /// Makes the source list of exactly `count` tasks (at least 1) the job of `life`.
+    ///
+    /// # Errors
+    /// See [the module](super); rejected when `count` is 0.
+    pub async fn open(
+        &self,
+        id: &JobId,
+        life: Zxid,
+        count: u64,
+        source: &Source,
+    ) -> Result<Open, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().open(id, life, count, source).await;
+        call.end(result)
+    }
+
+    /// Leases tasks. One holder has at most one claim under way for a job at a time.
+    ///
+    /// # Errors
+    /// See [the module](super). After an unclear one claim again: what was granted comes back.
+    pub async fn claim(&self, id: &JobId, request: &ClaimRequest<'_>) -> Result<Claim, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().claim(id, request).await;
+        call.end(result)
+    }
+
+    /// Records the outcomes of the first tasks of a lease.
+    ///
+    /// # Errors
+    /// See [the module](super); rejected when there are no outcomes. After an unclear one commit again: it counts once.
+    pub async fn commit(&self, id: &JobId, request: &CommitRequest<'_>) -> Result<Commit, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().commit(id, request).await;
+        call.end(result)
+    }
+
+    /// Gives back all ranges of a holder; how many that were. 0 also when the job is not open in this life.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn free(
+        &self,
+        id: &JobId,
+        life: Zxid,
+        holder: &Holder,
+        why: Freeing,
+    ) -> Result<u64, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().free(id, life, holder, why).await;
+        call.end(result)
+    }
+
+    /// Reads the next tasks with their outcomes.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn read(&self, id: &JobId, request: ReadRequest) -> Result<Read, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().read(id, request).await;
+        call.end(result)
+    }
+
+    /// What a watcher decides by. `count` is the number of tasks as the ledger has it.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn status(
+        &self,
+        id: &JobId,
+        life: Zxid,
+        count: u64,
+        source: &Source,
+    ) -> Result<Status, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().status(id, life, count, source).await;
+        call.end(result)
+    }
+
+    /// Leaves nothing of the job but a tombstone that lives for `ttl_s` seconds, at least 1.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn drop_job(
+        &self,
+        id: &JobId,
+        life: Zxid,
+        source: &Source,
+        ttl_s: u64,
+    ) -> Result<DropReply, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().drop_job(id, life, source, ttl_s).await;
+        call.end(result)
+    }
+
+    /// Everything that is known of a job, but for payloads and outcomes.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn inspect(&self, id: &JobId, source: &Source) -> Result<Inspection, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().inspect(id, source).await;
+        call.end(result)
+    }
+
+    /// The ledger mark, when there is one: the creation zxid of the directory of jobs to which the store belongs.
+    /// Nobody may declare a job lost unless it matches: an empty or foreign store has lost nothing, it is the wrong
+    /// one.
+    ///
+    /// # Errors
+    /// See [the module](super); [`StoreError::Reply`] when what stands there is no zxid.
+    pub async fn ledger_mark(&self) -> Result<Option<Zxid>, StoreError> {
+        let call = self.begin(None).await?;
+        let result = call.line().ledger_mark().await;
+        call.end(result)
+    }
+
+    /// Marks the store unless it is marked, and returns the mark that stands there then. May be repeated.
+    ///
+    /// # Errors
+    /// Like [`JobStore::ledger_mark`].
+    pub async fn mark_ledger(&self, ledger: Zxid) -> Result<Zxid, StoreError> {
+        let call = self.begin(None).await?;
+        let result = call.line().mark_ledger(ledger).await;
+        call.end(result)
+    }
+
+    /// Marks the store whatever it was marked with: an operator vouches that it belongs to this ledger and that what
+    /// it lacks is lost.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn accept_ledger(&self, ledger: Zxid) -> Result<(), StoreError> {
+        let call = self.begin(None).await?;
+        let result = call.line().accept_ledger(ledger).await;
+        call.end(result)
+    }
+
+    /// A page of the jobs that the store knows, from `cursor` on: 0, then [`MetaPage::next`].
+    ///
+    /// A job that stands there during the whole walk is seen at least once, possibly twice. Keys that look like a
+    /// job's and are none are left out.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn scan(&self, cursor: u64) -> Result<MetaPage, StoreError> {
+        let call = self.begin(None).await?;
+        let result = call.line().scan(cursor).await;
+        call.end(result)
+    }
+
     /// Whether the store answers.
     ///
     /// # Errors
     /// See [the module](super).
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.plain(&redis::cmd("PING")).await.map(drop)
+        let call = self.begin(None).await?;
+        let result = call.line().ping().await;
+        call.end(result)
     }
 
     /// How full the store is.
@@ -84,60 +261,56 @@ impl JobStore {
     /// # Errors
     /// See [the module](super).
     pub async fn memory(&self) -> Result<Memory, StoreError> {
-        let info = self.plain(redis::cmd("INFO").arg("memory")).await?;
-        let text: String = redis::from_redis_value(info).map_err(shape)?;
-        let field = |name: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
-        };
-        Ok(Memory {
-            used: field("used_memory:").unwrap_or(0),
-            max: field("maxmemory:").filter(|max| *max > 0),
-        })
+        let call = self.begin(None).await?;
+        let result = call.line().memory().await;
+        call.end(result)
     }
 
-    /// Runs a script; gives it to the server first when that does not know it.
-    pub(super) async fn run<T>(
-        &self,
-        script: &Script,
-        id: &JobId,
-        cmd: &Cmd,
-        parse: impl FnOnce(Vec<Vec<u8>>) -> Result<T, ReplyError>,
-    ) -> Result<T, StoreError> {
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        let reply = self.send(hasher.finish(), Some(script), cmd).await?;
-        self.counted(strings(reply).and_then(parse).map_err(StoreError::from))
-    }
-
-    /// Runs a command that is about no job.
-    pub(super) async fn plain(&self, cmd: &Cmd) -> Result<Value, StoreError> {
-        self.send(0, None, cmd).await
-    }
-
-    async fn send(&self, hash: u64, script: Option<&Script>, cmd: &Cmd) -> Result<Value, StoreError> {
-        let connections = &self.shared.connections;
-        let generation = self.counted(connections.current().await.map_err(StoreError::Unavailable))?;
-        let line = generation.line(hash);
-        let mut connection = line.connection();
-        let mut result = cmd.query_async(&mut connection).await;
-        if let (Err(error), Some(script)) = (&result, script)
-            && error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
-        {
-            result = match script.load(&mut connection).await {
-                Ok(()) => cmd.query_async(&mut connection).await,
-                Err(error) => Err(error),
-            };
+    /// Finds the connection for a call about `id`, or about no job.
+    async fn begin(&self, id: Option<&JobId>) -> Result<Call<'_>, StoreError> {
+        let hash = id.map_or(0, |id| {
+            let mut hasher = DefaultHasher::new();
+            id.hash(&mut hasher);
+            hasher.finish()
+        });
+        let shared = &*self.shared;
+        match shared.connections.current().await {
+            Ok(generation) => Ok(Call {
+                shared,
+                generation,
+                hash,
+            }),
+            Err(error) => {
+                let error = StoreError::Unavailable(error);
+                shared.counts.count(&error);
+                Err(error)
+            }
         }
-        match &result {
-            Ok(_) => connections.served(&generation, line),
-            Err(error) => connections.failed(&generation, line, error),
-        }
-        self.counted(result.map_err(StoreError::of_command))
+    }
+}
+
+/// A call that has its connection.
+struct Call<'a> {
+    shared: &'a Shared,
+    generation: Arc<Generation>,
+    hash: u64,
+}
+
+impl Call<'_> {
+    fn line(&self) -> &dyn Line {
+        self.generation.line(self.hash)
     }
 
-    fn counted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        result.inspect_err(|error| self.shared.counts.count(error))
+    /// Lets the connections know how it went.
+    fn end<T>(self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        let error = result.as_ref().err();
+        if let Some(error) = error {
+            self.shared.counts.count(error);
+        }
+        self.shared
+            .connections
+            .used(&self.generation, self.hash, error.and_then(StoreError::cause));
+        result
     }
 }
 
@@ -148,33 +321,4 @@ impl std::fmt::Debug for JobStore {
             .field("counts", &self.shared.counts)
             .finish_non_exhaustive()
     }
-}
-
-/// The strings of a flat reply, moved out of it.
-fn strings(reply: Value) -> Result<Vec<Vec<u8>>, ReplyError> {
-    let Value::Array(items) = reply else {
-        return Err(ReplyError::Shape(kind(&reply).to_owned()));
-    };
-    items
-        .into_iter()
-        .map(|item| match item {
-            Value::BulkString(bytes) => Ok(bytes),
-            other => Err(ReplyError::Shape(format!("a list with {}", kind(&other)))),
-        })
-        .collect()
-}
-
-/// What a value is, without what it says: it may be somebody's payload.
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Nil => "nothing",
-        Value::Int(_) => "a number",
-        Value::BulkString(_) | Value::SimpleString(_) | Value::Okay => "a string",
-        Value::Array(_) => "a list",
-        _ => "something else",
-    }
-}
-
-pub(super) fn shape(error: impl std::fmt::Display) -> ReplyError {
-    ReplyError::Shape(error.to_string())
 }

@@ -12,15 +12,10 @@ use std::{
     time::Duration,
 };
 
-use futures::future::try_join_all;
-use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo as _, RedisError,
-    aio::MultiplexedConnection,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
-};
+use redis::RedisError;
 use tokio::{sync::watch, time::Instant};
 
-use super::{StoreSettings, error::spoils_connection, retry::backoff, scripts::load_all};
+use super::{Dial, Line, error::spoils_connection, line::Lines, retry::backoff};
 
 /// Longest wait between two attempts to connect.
 pub(super) const DELAY_MAX: Duration = Duration::from_secs(2);
@@ -42,35 +37,31 @@ pub struct ConnectionState {
 /// Connections that were made together.
 pub(super) struct Generation {
     number: u64,
-    lines: Vec<Line>,
+    lines: Vec<Tested>,
     /// Whether a command succeeded.
     proven: AtomicBool,
 }
 
 /// One connection of a generation.
-pub(super) struct Line {
-    connection: MultiplexedConnection,
+struct Tested {
+    line: Box<dyn Line>,
     /// Late replies in a row. Those of the other connections say nothing of this one.
     timeouts: AtomicU32,
 }
 
 impl Generation {
     /// The connection for a job, or whatever else, with this hash.
-    pub(super) fn line(&self, hash: u64) -> &Line {
+    pub(super) fn line(&self, hash: u64) -> &dyn Line {
+        &*self.tested(hash).line
+    }
+
+    fn tested(&self, hash: u64) -> &Tested {
         &self.lines[(hash % self.lines.len() as u64) as usize]
     }
 }
 
-impl Line {
-    /// To send commands through.
-    pub(super) fn connection(&self) -> MultiplexedConnection {
-        self.connection.clone()
-    }
-}
-
 pub(super) struct Connections {
-    client: Client,
-    config: AsyncConnectionConfig,
+    dial: Arc<dyn Dial>,
     count: usize,
     link: Mutex<Link>,
     /// Held while connecting: one attempt serves all who wait.
@@ -89,31 +80,14 @@ struct Link {
 }
 
 impl Connections {
-    pub(super) fn new(settings: &StoreSettings) -> Result<Self, RedisError> {
-        let keepalive = TcpKeepalive::new()
-            .with_time(Duration::from_secs(15))
-            .with_interval(Duration::from_secs(5))
-            .with_retries(3);
-        let tcp = TcpSettings::default()
-            .set_nodelay(true)
-            .set_keepalive(keepalive)
-            .set_user_timeout(settings.response_timeout);
-        let info = settings
-            .url
-            .as_str()
-            .into_connection_info()?
-            .set_tcp_settings(tcp);
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(Some(settings.response_timeout))
-            .set_connection_timeout(Some(settings.connection_timeout));
-        Ok(Self {
-            client: Client::open(info)?,
-            config,
-            count: settings.connections.max(1),
+    pub(super) fn new(dial: Arc<dyn Dial>, count: usize) -> Self {
+        Self {
+            dial,
+            count: count.max(1),
             link: Mutex::default(),
             attempt: tokio::sync::Mutex::default(),
             state: watch::Sender::default(),
-        })
+        }
     }
 
     pub(super) fn watch(&self) -> watch::Receiver<ConnectionState> {
@@ -130,8 +104,8 @@ impl Connections {
         if let Some(found) = self.ready() {
             return found;
         }
-        match self.connect().await {
-            Ok(connections) => Ok(self.connected(connections)),
+        match self.dial.dial(self.count).await {
+            Ok(lines) => Ok(self.connected(lines)),
             Err(error) => {
                 let mut link = self.link();
                 link.fail(&error);
@@ -150,35 +124,17 @@ impl Connections {
         (*until > Instant::now()).then(|| Err(error.clone()))
     }
 
-    async fn connect(&self) -> Result<Vec<MultiplexedConnection>, RedisError> {
-        let connections = try_join_all((0..self.count).map(|_| self.connect_one())).await?;
-        if let Some(first) = connections.first() {
-            load_all(first).await?;
-        }
-        Ok(connections)
-    }
-
-    async fn connect_one(&self) -> Result<MultiplexedConnection, RedisError> {
-        let mut connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&self.config)
-            .await?;
-        // A server that is still loading its data takes connections, and says so to the first command.
-        redis::cmd("PING").query_async::<()>(&mut connection).await?;
-        Ok(connection)
-    }
-
-    fn connected(&self, connections: Vec<MultiplexedConnection>) -> Arc<Generation> {
+    fn connected(&self, lines: Lines) -> Arc<Generation> {
         let mut link = self.link();
         link.made += 1;
         link.refused_until = None;
-        let line = |connection| Line {
-            connection,
+        let tested = |line| Tested {
+            line,
             timeouts: AtomicU32::new(0),
         };
         let generation = Arc::new(Generation {
             number: link.made,
-            lines: connections.into_iter().map(line).collect(),
+            lines: lines.into_iter().map(tested).collect(),
             proven: AtomicBool::new(false),
         });
         link.current = Some(Arc::clone(&generation));
@@ -187,23 +143,27 @@ impl Connections {
         generation
     }
 
-    /// Notes that a command on `line` of `generation` succeeded, or was answered with an error of its own.
-    pub(super) fn served(&self, generation: &Generation, line: &Line) {
-        if line.timeouts.load(Relaxed) > 0 {
-            line.timeouts.store(0, Relaxed);
-        }
-        if !generation.proven.load(Relaxed) && !generation.proven.swap(true, Relaxed) {
-            self.link().failures = 0;
-        }
-    }
-
-    /// Notes that a command on `line` of `generation` failed; gives the generation up when it is of no use any more.
-    pub(super) fn failed(&self, generation: &Generation, line: &Line, error: &RedisError) {
-        let late = error.is_timeout() && line.timeouts.fetch_add(1, Relaxed) + 1 >= TIMEOUTS_MAX;
+    /// Notes how a call on the connection for `hash` of `generation` ended: with an answer, be it one that makes no
+    /// sense, or with an error, which gives the generation up when it is of no use any more.
+    pub(super) fn used(&self, generation: &Generation, hash: u64, error: Option<&RedisError>) {
+        let timeouts = &generation.tested(hash).timeouts;
+        let Some(error) = error else {
+            return self.served(generation, timeouts);
+        };
+        let late = error.is_timeout() && timeouts.fetch_add(1, Relaxed) + 1 >= TIMEOUTS_MAX;
         if late || spoils_connection(error) {
             self.give_up(generation, error);
         } else if !error.is_timeout() {
-            self.served(generation, line);
+            self.served(generation, timeouts);
+        }
+    }
+
+    fn served(&self, generation: &Generation, timeouts: &AtomicU32) {
+        if timeouts.load(Relaxed) > 0 {
+            timeouts.store(0, Relaxed);
+        }
+        if !generation.proven.load(Relaxed) && !generation.proven.swap(true, Relaxed) {
+            self.link().failures = 0;
         }
     }
 

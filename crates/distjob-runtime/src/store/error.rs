@@ -37,8 +37,18 @@ impl StoreError {
         matches!(self, Self::Rejected(error) if error.code() == Some("OOM"))
     }
 
+    /// What the store, or the lack of one, said; `None` when it was something that makes no sense.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&RedisError> {
+        match self {
+            Self::Unclear(error) | Self::Unavailable(error) | Self::Rejected(error) => Some(error),
+            Self::Reply(_) => None,
+        }
+    }
+
     /// The error of a command that was sent.
-    pub(super) fn of_command(error: RedisError) -> Self {
+    #[must_use]
+    pub fn of_command(error: RedisError) -> Self {
         match error.kind() {
             ErrorKind::Io | ErrorKind::Parse => Self::Unclear(error),
             ErrorKind::Server(

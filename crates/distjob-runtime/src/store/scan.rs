@@ -1,12 +1,6 @@
-//! Going through all jobs that the store knows, page by page.
+//! What going through all jobs that the store knows, page by page, brings.
 
 use distjob_core::{JobId, Zxid, store::MetaState};
-use futures::future::try_join_all;
-
-use super::{JobStore, StoreError, client::shape};
-
-/// How many keys the store looks at for a page.
-const KEYS_A_PAGE: usize = 1000;
 
 /// A job that the store knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,54 +20,4 @@ pub struct MetaPage {
     pub jobs: Vec<MetaEntry>,
     /// Where the next page begins; `None` at the end.
     pub next: Option<u64>,
-}
-
-impl JobStore {
-    /// A page of the jobs that the store knows, from `cursor` on: 0, then [`MetaPage::next`].
-    ///
-    /// A job that stands there during the whole walk is seen at least once, possibly twice. Keys that look like a
-    /// job's and are none are left out.
-    ///
-    /// # Errors
-    /// See [the module](super::super).
-    pub async fn scan(&self, cursor: u64) -> Result<MetaPage, StoreError> {
-        let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor)
-            .arg("MATCH")
-            .arg(self.keys().meta_pattern())
-            .arg("COUNT")
-            .arg(KEYS_A_PAGE);
-        let (next, keys): (u64, Vec<Vec<u8>>) =
-            redis::from_redis_value(self.plain(&scan).await?).map_err(shape)?;
-        let ids = keys.iter().filter_map(|key| {
-            let key = std::str::from_utf8(key).ok()?;
-            self.keys().job_of_meta(key)
-        });
-        let jobs = try_join_all(ids.map(|id| self.meta_entry(id))).await?;
-        Ok(MetaPage {
-            jobs: jobs.into_iter().flatten().collect(),
-            next: (next != 0).then_some(next),
-        })
-    }
-
-    async fn meta_entry(&self, id: JobId) -> Result<Option<MetaEntry>, StoreError> {
-        let mut get = redis::cmd("HMGET");
-        get.arg(self.keys().job(&id).meta).arg("J").arg("state");
-        let value = match self.plain(&get).await {
-            // Of another type: not ours.
-            Err(StoreError::Rejected(_)) => return Ok(None),
-            value => value?,
-        };
-        let (life, state): (Option<String>, Option<String>) =
-            redis::from_redis_value(value).map_err(shape)?;
-        let entry = life.and_then(|life| life.parse().ok()).map(|life| MetaEntry {
-            id,
-            life,
-            state: match state.as_deref() {
-                Some("open") => MetaState::Open,
-                _ => MetaState::Gone,
-            },
-        });
-        Ok(entry)
-    }
 }

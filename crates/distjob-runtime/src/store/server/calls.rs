@@ -1,0 +1,175 @@
+//! One method a script: arguments in, the reply parsed.
+
+use distjob_core::{
+    Holder, JobId, Source, Zxid,
+    store::{
+        Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
+        Read, ReadRequest, Status, parse_freed,
+    },
+};
+use futures::FutureExt as _;
+use redis::Cmd;
+
+use super::{RedisLine, shape};
+use crate::store::{
+    Freeing, Line, Memory, MetaPage, Reply,
+    scripts::{SCRIPTS, Script},
+};
+
+impl Line for RedisLine {
+    fn push<'a>(&'a self, id: &'a JobId, request: &'a PushRequest<'a>) -> Reply<'a, Push> {
+        let list = self.keys.source(id, &Source::Staged(request.source.clone()));
+        let bytes = request.tasks.iter().map(Vec::len).sum::<usize>() + 128;
+        let script = &SCRIPTS.push;
+        let mut cmd = script.on([&list, &self.keys.job(id).meta], request.tasks.len() + 3, bytes);
+        cmd.arg(request.source.as_str())
+            .arg(request.offset)
+            .arg(request.ttl_s);
+        for task in request.tasks {
+            cmd.arg(task.as_slice());
+        }
+        self.run(script, cmd, Push::parse)
+    }
+
+    fn open<'a>(&'a self, id: &'a JobId, life: Zxid, count: u64, source: &'a Source) -> Reply<'a, Open> {
+        let script = &SCRIPTS.open;
+        let mut cmd = self.on_all(script, id, source);
+        cmd.arg(life.to_string()).arg(count).arg(source.as_str());
+        self.run(script, cmd, Open::parse)
+    }
+
+    fn claim<'a>(&'a self, id: &'a JobId, request: &'a ClaimRequest<'a>) -> Reply<'a, Claim> {
+        let script = &SCRIPTS.claim;
+        let keys = self.keys.job(id);
+        let args = 6 + request.held.len();
+        let mut cmd = script.on(
+            [&keys.meta, &keys.tasks, &keys.leases, &keys.freed],
+            args,
+            160 + 16 * args,
+        );
+        cmd.arg(request.life.to_string())
+            .arg(request.holder.to_string())
+            .arg(request.want)
+            .arg(request.bytes_max)
+            .arg(request.isolate)
+            .arg(u8::from(request.isolated == Isolated::Take))
+            .arg(request.held);
+        self.run(script, cmd, Claim::parse)
+    }
+
+    fn commit<'a>(&'a self, id: &'a JobId, request: &'a CommitRequest<'a>) -> Reply<'a, Commit> {
+        let script = &SCRIPTS.commit;
+        let keys = self.keys.job(id);
+        let packed = request.outcomes.bytes();
+        let mut cmd = script.on([&keys.meta, &keys.leases, &keys.results], 6, 192 + packed.len());
+        cmd.arg(request.life.to_string())
+            .arg(request.holder.to_string())
+            .arg(request.lo)
+            .arg(request.upto())
+            .arg(request.outcomes.failed())
+            .arg(packed);
+        self.run(script, cmd, Commit::parse)
+    }
+
+    fn free<'a>(&'a self, id: &'a JobId, life: Zxid, holder: &'a Holder, why: Freeing) -> Reply<'a, u64> {
+        let script = &SCRIPTS.free;
+        let keys = self.keys.job(id);
+        let mut cmd = script.on([&keys.meta, &keys.leases, &keys.freed], 3, 128);
+        cmd.arg(life.to_string())
+            .arg(holder.to_string())
+            .arg(why.deaths());
+        self.run(script, cmd, parse_freed)
+    }
+
+    fn read<'a>(&'a self, id: &'a JobId, request: ReadRequest) -> Reply<'a, Read> {
+        let script = &SCRIPTS.read;
+        let keys = self.keys.job(id);
+        let mut cmd = script.on([&keys.meta, &keys.tasks, &keys.results], 4, 128);
+        cmd.arg(request.life.to_string())
+            .arg(request.from)
+            .arg(request.tasks_max)
+            .arg(request.bytes_max);
+        self.run(script, cmd, move |reply| Read::parse(reply, request.from))
+    }
+
+    fn status<'a>(&'a self, id: &'a JobId, life: Zxid, count: u64, source: &'a Source) -> Reply<'a, Status> {
+        let script = &SCRIPTS.status;
+        let (keys, list) = (self.keys.job(id), self.keys.source(id, source));
+        let mut cmd = script.on([&keys.meta, &keys.tasks, &keys.leases, &keys.freed, &list], 2, 64);
+        cmd.arg(life.to_string()).arg(count);
+        self.run(script, cmd, Status::parse)
+    }
+
+    fn drop_job<'a>(
+        &'a self,
+        id: &'a JobId,
+        life: Zxid,
+        source: &'a Source,
+        ttl_s: u64,
+    ) -> Reply<'a, DropReply> {
+        let script = &SCRIPTS.drop;
+        let mut cmd = self.on_all(script, id, source);
+        cmd.arg(life.to_string()).arg(source.as_str()).arg(ttl_s);
+        self.run(script, cmd, DropReply::parse)
+    }
+
+    fn inspect<'a>(&'a self, id: &'a JobId, source: &'a Source) -> Reply<'a, Inspection> {
+        let script = &SCRIPTS.inspect;
+        let cmd = self.on_all(script, id, source);
+        self.run(script, cmd, Inspection::parse)
+    }
+
+    fn ledger_mark(&self) -> Reply<'_, Option<Zxid>> {
+        self.read_mark().boxed()
+    }
+
+    fn mark_ledger(&self, ledger: Zxid) -> Reply<'_, Zxid> {
+        self.write_mark_once(ledger).boxed()
+    }
+
+    fn accept_ledger(&self, ledger: Zxid) -> Reply<'_, ()> {
+        self.overwrite_mark(ledger).boxed()
+    }
+
+    fn scan(&self, cursor: u64) -> Reply<'_, MetaPage> {
+        self.scan_page(cursor).boxed()
+    }
+
+    fn ping(&self) -> Reply<'_, ()> {
+        async { self.plain(&redis::cmd("PING")).await.map(drop) }.boxed()
+    }
+
+    fn memory(&self) -> Reply<'_, Memory> {
+        async {
+            let info = self.plain(redis::cmd("INFO").arg("memory")).await?;
+            let text: String = redis::from_redis_value(info).map_err(shape)?;
+            let field = |name: &str| {
+                text.lines()
+                    .find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+            };
+            Ok(Memory {
+                used: field("used_memory:").unwrap_or(0),
+                max: field("maxmemory:").filter(|max| *max > 0),
+            })
+        }
+        .boxed()
+    }
+}
+
+impl RedisLine {
+    fn on_all(&self, script: &Script, id: &JobId, source: &Source) -> Cmd {
+        let (keys, list) = (self.keys.job(id), self.keys.source(id, source));
+        script.on(
+            [
+                &keys.meta,
+                &keys.tasks,
+                &keys.leases,
+                &keys.freed,
+                &keys.results,
+                &list,
+            ],
+            3,
+            128,
+        )
+    }
+}
