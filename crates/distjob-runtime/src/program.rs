@@ -57,6 +57,25 @@ pub struct Context<T> {
     pub metrics: Metrics,
 }
 
+impl<T> Context<T> {
+    /// What a daemon works with that runs inside another program: nobody but the holder of `stop` asks it to stop, and its
+    /// settings never change.
+    #[must_use]
+    pub fn inside(settings: T, stop: Stop) -> Self {
+        let settings = Arc::new(settings);
+        // A receiver whose sender is gone keeps its value, and never tells of a change.
+        let (_, updates) = watch::channel(Arc::clone(&settings));
+        Self {
+            settings,
+            updates,
+            stop,
+            heartbeat: Heartbeat::new(None),
+            readiness: Readiness::new(Notifier::new()),
+            metrics: Metrics::default(),
+        }
+    }
+}
+
 impl Program {
     /// Runs a daemon until `run` returns. The status to exit with is that of its outcome, see [`exit`](crate::exit);
     /// an error is logged.

@@ -1,11 +1,13 @@
 //! The daemon that delivers the results of distjob's jobs.
 //!
-//! Reading order: [`run`], `server` (the loop of one term), `pipeline` (one job from its lock to its end), `sink` (the
-//! file that comes out), `attempts` (what is tried again, and when).
+//! Reading order: [`run`], `server` (the loop of one term), `pipeline` (one job from its lock to its end), [`sink`]
+//! (what comes out), `attempts` (what is tried again, and when).
 //!
 //! **Architecture invariants:** nothing here decides what an answer of the store means; that is
 //! [`distjob_core::watcher`]. Nothing that matters is remembered across pipelines or terms: the stores have it all. A
 //! write that needs a lock is made only through the session that holds it.
+
+use std::sync::Arc;
 
 use distjob_core::Role;
 use distjob_runtime::{
@@ -21,23 +23,61 @@ mod config;
 mod metrics;
 mod pipeline;
 mod server;
-mod sink;
+pub mod sink;
 
 pub use config::{Config, SinkConfig, WatcherConfig};
 
 use self::{
     metrics::WatcherMetrics,
     server::{Server, TermEnd, Watcher},
+    sink::{FileSinks, Sinks},
 };
 
 /// The configuration as it is shipped.
 pub const EMBEDDED_CONFIG: &str = include_str!("../../../config/watcher-d.toml");
+
+/// What a watcher works with outside of its process.
+#[derive(Debug)]
+pub struct Outside {
+    /// How to reach the ledger.
+    pub session: SessionSettings,
+    /// The store.
+    pub store: JobStore,
+    /// Where results go.
+    pub sinks: Arc<dyn Sinks>,
+}
+
+impl Outside {
+    /// What the configuration names.
+    ///
+    /// # Errors
+    /// When it cannot be used after all.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            session: SessionSettings::new(&config.zookeeper)?,
+            store: JobStore::new(&StoreSettings::try_from(&config.redis)?)?,
+            sinks: Arc::new(FileSinks),
+        })
+    }
+}
 
 /// Runs a watcher until it is asked to stop.
 ///
 /// # Errors
 /// When the configuration cannot be used after all.
 pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
+    let outside = Outside::new(&context.settings)?;
+    run_with(outside, context).await;
+    Ok(())
+}
+
+/// Runs a watcher with given stores and sinks until it is asked to stop.
+pub async fn run_with(outside: Outside, context: Context<Config>) {
+    let Outside {
+        session,
+        store,
+        sinks,
+    } = outside;
     let Context {
         settings,
         updates,
@@ -48,11 +88,11 @@ pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
     } = context;
     let doorman = Doorman {
         settings: TermSettings {
-            session: SessionSettings::new(&settings.zookeeper)?,
+            session,
             role: Role::Watcher,
             scrub_every: settings.watcher.scrub_every,
         },
-        store: JobStore::new(&StoreSettings::try_from(&settings.redis)?)?,
+        store,
         conditions: Conditions::require(&readiness),
     };
     metrics.collect(StoreErrors::of(doorman.store.clone()));
@@ -60,6 +100,7 @@ pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
     let slots = u32::try_from(settings.watcher.pipelines).unwrap_or(u32::MAX);
     let mut watcher = Watcher {
         doorman,
+        sinks,
         updates,
         stop,
         heartbeat,
@@ -76,5 +117,4 @@ pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
             break;
         }
     }
-    Ok(())
 }

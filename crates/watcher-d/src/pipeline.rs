@@ -11,10 +11,7 @@
 //! decided at each step is in [`distjob_core::watcher`]. The [points](drill) that tests can name are, in
 //! order: `locked`, `collected`, `before-rename`, `after-rename`, `uploaded`, `dropped`, `before-delete`.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use distjob_core::{
     JobEntry, JobId, JobState, MemberName,
@@ -27,13 +24,13 @@ use distjob_runtime::{
     store::{JobStore, StoreError, retrying},
     zk::{Ledger, Lock, Locking, Written, ZkError},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::WatcherConfig,
     metrics::WatcherMetrics,
-    sink::{CollectError, Collected, Collecting, FileSink, SinkError},
+    sink::{CollectError, Collected, Collecting, Sink, SinkError},
 };
 
 /// How long Redis may fail to answer until the lock is given back.
@@ -102,7 +99,7 @@ pub(crate) struct Tools {
     /// Under which name to lock.
     pub member: MemberName,
     /// Where results go.
-    pub sink: FileSink,
+    pub sink: Arc<dyn Sink>,
     /// Limits.
     pub config: Arc<WatcherConfig>,
     /// What is counted.
@@ -195,10 +192,10 @@ impl Pipeline {
         }
     }
 
-    /// The job's whole result on the disk, under a temporary name.
-    async fn collect(&self) -> Result<Collected, Setback> {
+    /// The job's whole result, durable, and not visible yet.
+    async fn collect(&self) -> Result<Box<dyn Collected>, Setback> {
         let collecting = self.tools.sink.collect(&self.id, &self.entry.data.queue);
-        match self.feed(&collecting).await {
+        match self.feed(&*collecting).await {
             Ok(()) => Ok(collecting.finish().await?),
             Err(setback) => {
                 collecting.discard().await;
@@ -208,7 +205,7 @@ impl Pipeline {
     }
 
     /// Reads the job from its first task to its last; the next slice while the one before is written.
-    async fn feed(&self, collecting: &Collecting) -> Result<(), Setback> {
+    async fn feed(&self, collecting: &dyn Collecting) -> Result<(), Setback> {
         let mut progress = Progress::new(self.entry.data.count);
         while !progress.is_complete() {
             let slice = match self.read(progress.next()).await? {
@@ -234,7 +231,12 @@ impl Pipeline {
     }
 
     /// From a result on the disk to the end of the job.
-    async fn hand_over(&self, lock: &Lock, collected: Collected, began: Instant) -> Result<Ended, Trouble> {
+    async fn hand_over(
+        &self,
+        lock: &Lock,
+        collected: Box<dyn Collected>,
+        began: Instant,
+    ) -> Result<Ended, Trouble> {
         let ledger = &self.tools.ledger;
         // A paused process may have lost its lock long ago, and the job may be somebody else's by now.
         if !ledger.holds(lock).await? {
@@ -385,6 +387,7 @@ impl Pipeline {
     {
         let until = async {
             tokio::select! {
+                biased;
                 () = sleep(STORE_PATIENCE) => {}
                 () = self.tools.abandon.cancelled() => {}
             }

@@ -9,7 +9,6 @@
 //! Nothing is remembered about a job that the stores do not tell: whoever comes next can resume.
 
 use std::{
-    collections::HashMap,
     ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
@@ -20,6 +19,7 @@ use distjob_core::{
     board::{Board, BoardSettings, Interest},
 };
 use distjob_runtime::{
+    chance,
     health::Heartbeat,
     member::{BELONGING_PAUSE, Doorman, beating},
     shutdown::{Stop, drain},
@@ -39,7 +39,7 @@ use crate::{
     config::Config,
     metrics::WatcherMetrics,
     pipeline::{Ended, Pipeline, Tools, Trouble},
-    sink::FileSink,
+    sink::Sinks,
 };
 
 /// Shares are computed again no sooner than this, and no sooner than ten times as long as it took.
@@ -68,6 +68,8 @@ pub(crate) enum TermEnd {
 pub(crate) struct Watcher {
     /// Lets us in.
     pub doorman: Doorman,
+    /// Where results go.
+    pub sinks: Arc<dyn Sinks>,
     /// The configuration in force.
     pub updates: watch::Receiver<Arc<Config>>,
     /// The request to stop.
@@ -130,12 +132,12 @@ impl<'a> Server<'a> {
             ledger: term.ledger().clone(),
             doorman: watcher.doorman.clone(),
             member: holder.name.clone(),
-            sink: FileSink::new(config.sink.directory.clone(), holder.clone()),
+            sink: watcher.sinks.sink(&config.sink, &holder),
             config: Arc::new(config.watcher.clone()),
             metrics: watcher.metrics.clone(),
             abandon: CancellationToken::new(),
         };
-        let now = Instant::now();
+        let now = clock();
         Self {
             board: Board::new(holder.name, settings),
             pipelines: JoinSet::new(),
@@ -194,7 +196,7 @@ impl<'a> Server<'a> {
             Ok(()) = self.roster.changed() => self.meet(),
             changes = self.term.jobs.changes() => self.see(changes),
             () = self.zookeeper.changed() => self.zookeeper_changed(),
-            Ok(()) = self.redis.changed() => self.check_at = self.check_at.map(|_| Instant::now()),
+            Ok(()) = self.redis.changed() => self.check_at = self.check_at.map(|_| clock()),
             Ok(()) = self.watcher.updates.changed() => self.reconfigure(),
             () = sleep_until(wake_at.into()) => self.on_time(),
             () = self.watcher.heartbeat.due() => {}
@@ -213,7 +215,7 @@ impl<'a> Server<'a> {
     }
 
     fn on_time(&mut self) {
-        let now = Instant::now();
+        let now = clock();
         if self.check_at.is_some_and(|at| at <= now) {
             self.check_at = None;
             let (doorman, session) = (self.watcher.doorman.clone(), self.term.session().clone());
@@ -228,10 +230,10 @@ impl<'a> Server<'a> {
 
     /// Starts as many pipelines as there is room for.
     fn pump(&mut self) {
-        let now = Instant::now();
+        let now = clock();
         if self.board.shares_are_stale() && self.share_at <= now {
             self.board.share(now);
-            let done = Instant::now();
+            let done = clock();
             self.share_at = done + SHARE_PAUSE.max((done - now) * 10);
             self.watcher.metrics.jobs_share.set(count(self.board.share_len()));
         }
@@ -257,7 +259,7 @@ impl<'a> Server<'a> {
     }
 
     fn after_pipeline(&mut self, Finished { id, entry, result }: Finished) {
-        let now = Instant::now();
+        let now = clock();
         let failure = match result {
             Ok(Ended::Deleted | Ended::Settled) | Err(Trouble::ZooKeeper(ZkError::SessionOver)) => {
                 self.attempts.forget(&id);
@@ -277,10 +279,10 @@ impl<'a> Server<'a> {
             Err(failure) => failure,
         };
         let config = &self.config.watcher;
-        let delay = self
+        let wait = self
             .attempts
-            .failed(&id, &entry, config.retry_initial, config.retry_max)
-            .mul_f64(rand::random_range(0.5..=1.0));
+            .failed(&id, &entry, config.retry_initial, config.retry_max);
+        let delay = chance::upper_half(wait);
         let retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         let queue = &entry.data.queue;
         match &failure {
@@ -302,11 +304,11 @@ impl<'a> Server<'a> {
                     tracing::info!("the store answers and belongs to the ledger, going on");
                 }
                 self.trusted = true;
-                self.check_at = Some(Instant::now() + CHECK_EVERY);
+                self.check_at = Some(clock() + CHECK_EVERY);
             }
             Chore::Checked(false) => {
                 self.stand_still();
-                self.check_at = Some(Instant::now() + BELONGING_PAUSE);
+                self.check_at = Some(clock() + BELONGING_PAUSE);
             }
             Chore::Swept => {
                 let swept = self.sweeping.take();
@@ -320,11 +322,11 @@ impl<'a> Server<'a> {
     /// No job is touched until the store is known to belong to the ledger again. Why has been logged.
     fn stand_still(&mut self) {
         self.trusted = false;
-        self.check_at = self.check_at.map(|_| Instant::now() + BELONGING_PAUSE);
+        self.check_at = self.check_at.map(|_| clock() + BELONGING_PAUSE);
     }
 
-    fn see(&mut self, changes: HashMap<JobId, JobChange>) {
-        let now = Instant::now();
+    fn see(&mut self, changes: impl IntoIterator<Item = (JobId, JobChange)>) {
+        let now = clock();
         for (id, change) in changes {
             let entry = match change {
                 JobChange::Seen(entry) => Some(entry),
@@ -344,7 +346,7 @@ impl<'a> Server<'a> {
     /// Members came or went: their locks are free, and what they were writing is rubbish.
     fn meet(&mut self) {
         let roster = Arc::clone(&self.roster.borrow_and_update());
-        self.board.meet(roster, Instant::now());
+        self.board.meet(roster, clock());
         if self.sweeping.is_none() {
             self.sweep();
         }
@@ -353,7 +355,7 @@ impl<'a> Server<'a> {
     fn sweep(&mut self) {
         let roster = Arc::clone(&self.roster.borrow());
         self.sweeping = Some(Arc::clone(&roster));
-        let sink = self.tools.sink.clone();
+        let sink = Arc::clone(&self.tools.sink);
         self.chores.spawn(async move {
             match sink.sweep(roster).await {
                 Ok(0) => {}
@@ -374,13 +376,14 @@ impl<'a> Server<'a> {
     }
 
     fn reconfigure(&mut self) {
-        self.config = Arc::clone(&self.watcher.updates.borrow_and_update());
-        let Config { watcher, sink, .. } = &*self.config;
+        let config = Arc::clone(&self.watcher.updates.borrow_and_update());
+        let Config { watcher, sink, .. } = &*config;
         self.board.reconfigure(watcher.sharing, watcher.help_after);
         self.tools.config = Arc::new(watcher.clone());
-        if self.tools.sink.directory() != sink.directory {
-            self.tools.sink = FileSink::new(sink.directory.clone(), self.term.holder().clone());
+        if self.config.sink != *sink {
+            self.tools.sink = self.watcher.sinks.sink(sink, self.term.holder());
         }
+        self.config = config;
     }
 
     fn measure(&self) {
@@ -399,6 +402,7 @@ impl<'a> Server<'a> {
         let leaving = LEAVING_MAX.min(grace / 4).max(Duration::from_millis(500));
         let finish = async {
             tokio::select! {
+                biased;
                 () = finished(&mut self.pipelines) => {}
                 _ = self.term.over() => {}
             }
@@ -421,6 +425,11 @@ async fn finished(pipelines: &mut JoinSet<Finished>) {
     while let Some(finished) = pipelines.join_next().await {
         unwrap(finished);
     }
+}
+
+/// The time by tokio's clock, which a simulation rules.
+fn clock() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 fn count(len: usize) -> i64 {

@@ -1,47 +1,42 @@
-//! The file sink: one file a job, with one line a task.
+//! What a watcher does with the result of a job.
 //!
 //! ```text
-//! <directory>/
-//! └── <queue>/
-//!     ├── <id>.jsonl                      delivered: whole, and on the disk
-//!     └── .partial/<id>.<born>.<member>   being written, or left behind by a member that died
+//! Sinks ──sink──► Sink ──collect──► Collecting ──finish──► Collected ──publish──► delivered
+//!  once a daemon   once a term        once a delivery        whole, durable, and not visible yet
 //! ```
 //!
-//! A file is written under a temporary name in the same file system, synced, and only then renamed; the directory is
-//! synced after that. So whoever sees `<id>.jsonl` sees all of it, whenever the machine stopped. Delivering a job
-//! again replaces its file by the same one.
-//!
-//! The temporary name carries the member as leases carry it, with its birth, so that the proof of death that goes for
-//! leases goes for leftovers, too ([`FileSink::sweep`]).
+//! **What every sink promises:** a result is seen whole or not at all; delivering it again replaces it by the same; what
+//! a member left behind that died is removed by whoever can prove its death.
 
-mod collecting;
-mod line;
-mod sweep;
+mod file;
 
 use std::{
-    collections::HashSet,
-    fs::{self, File},
+    fmt::Debug,
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
-use distjob_core::{Holder, JobId, QueueName, Roster};
-use tokio::task::spawn_blocking;
+use distjob_core::{Holder, JobId, QueueName, Roster, store::Slice, watcher::Loss};
+use futures::future::BoxFuture;
 
-pub(crate) use collecting::{CollectError, Collected, Collecting, Tally};
+use crate::config::SinkConfig;
+
+pub use file::FileSinks;
 
 /// What could not be done, and to what; the source says why.
 #[derive(Debug, thiserror::Error)]
 #[error("{what} {}", path.display())]
-pub(crate) struct SinkError {
+pub struct SinkError {
     what: &'static str,
     path: PathBuf,
     source: io::Error,
 }
 
 impl SinkError {
-    fn new(what: &'static str, path: &Path, source: io::Error) -> Self {
+    /// `what` fits before the path: "create the directory".
+    #[must_use]
+    pub fn new(what: &'static str, path: &Path, source: io::Error) -> Self {
         Self {
             what,
             path: path.to_owned(),
@@ -50,131 +45,90 @@ impl SinkError {
     }
 }
 
-/// The sink of one member. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(crate) struct FileSink {
-    inner: Arc<Inner>,
+/// Why a result was not put together.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// It could not be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The outcomes cannot be those of the tasks.
+    #[error("make sense of the store: {0}")]
+    Loss(Loss),
+    /// The collector was dropped before its end.
+    #[error("come to an end before it was dropped")]
+    Discarded,
 }
 
-#[derive(Debug)]
-struct Inner {
-    directory: PathBuf,
-    holder: Holder,
-    /// The queues whose directories are known to be on the disk.
-    settled: Mutex<HashSet<QueueName>>,
+impl From<Loss> for CollectError {
+    fn from(loss: Loss) -> Self {
+        Self::Loss(loss)
+    }
 }
 
-impl FileSink {
-    /// The sink of member `holder` in `directory`, which is created when it is first needed.
-    #[must_use]
-    pub(crate) fn new(directory: PathBuf, holder: Holder) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                directory,
-                holder,
-                settled: Mutex::default(),
-            }),
-        }
-    }
+/// What was delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Tasks with a value.
+    pub ok: u64,
+    /// Tasks with an error.
+    pub err: u64,
+    /// Bytes of the result.
+    pub bytes: u64,
+}
 
-    /// Where it delivers to.
-    #[must_use]
-    pub(crate) fn directory(&self) -> &Path {
-        &self.inner.directory
-    }
+/// Makes the sinks of a daemon's members.
+pub trait Sinks: Debug + Send + Sync {
+    /// The sink of member `holder`. Does nothing yet: errors come when it is used.
+    fn sink(&self, config: &SinkConfig, holder: &Holder) -> Arc<dyn Sink>;
+}
 
-    /// Begins to write a job's file. Errors come with the first slice or at the end.
-    #[must_use]
-    pub(crate) fn collect(&self, id: &JobId, queue: &QueueName) -> Collecting {
-        Collecting::start(self.clone(), id.clone(), queue.clone())
-    }
+/// The sink of one member.
+pub trait Sink: Debug + Send + Sync {
+    /// Begins to collect a job's result. Errors come with the first slice or at the end.
+    fn collect(&self, id: &JobId, queue: &QueueName) -> Box<dyn Collecting>;
 
     /// Removes what dead members left behind, as far as `roster`, a list of the watchers, proves them dead. Returns how
-    /// many files.
+    /// many results.
     ///
     /// # Errors
-    /// With the first file or directory that could not be read or removed.
+    /// With the first one that could not be looked at or removed.
     ///
     /// # Cancel safety
-    /// Dropping the future lets the sweep go on to its end.
-    pub(crate) async fn sweep(&self, roster: Arc<Roster>) -> Result<usize, SinkError> {
-        let sink = self.clone();
-        blocking(move || sweep::sweep(sink.directory(), |holder| roster.proves_dead(holder))).await
-    }
-
-    fn queue_directory(&self, queue: &QueueName) -> PathBuf {
-        self.inner.directory.join(queue.as_str())
-    }
-
-    fn target(&self, id: &JobId, queue: &QueueName) -> PathBuf {
-        self.queue_directory(queue).join(format!("{id}.jsonl"))
-    }
-
-    fn partial(&self, id: &JobId, queue: &QueueName) -> PathBuf {
-        self.queue_directory(queue)
-            .join(sweep::PARTIAL)
-            .join(format!("{id}.{}", self.inner.holder))
-    }
-
-    /// Makes sure of the directories of a queue, on the disk.
-    fn settle(&self, queue: &QueueName) -> Result<(), SinkError> {
-        let directory = self.queue_directory(queue);
-        let partial = directory.join(sweep::PARTIAL);
-        let is_settled = self.settled().contains(queue);
-        if is_settled && partial.is_dir() {
-            return Ok(());
-        }
-        make_directories(&partial)?;
-        // Another process may have made them a moment ago and not synced them yet.
-        sync(&self.inner.directory)?;
-        sync(&directory)?;
-        if !is_settled {
-            self.settled().insert(queue.clone());
-        }
-        Ok(())
-    }
-
-    fn settled(&self) -> MutexGuard<'_, HashSet<QueueName>> {
-        self.inner.settled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// Dropping the future may let the sweep go on to its end.
+    fn sweep(&self, roster: Arc<Roster>) -> BoxFuture<'static, Result<usize, SinkError>>;
 }
 
-/// Creates what is missing of a path, each directory synced into its parent.
-fn make_directories(path: &Path) -> Result<(), SinkError> {
-    let missing: Vec<&Path> = path.ancestors().take_while(|level| !level.is_dir()).collect();
-    for level in missing
-        .into_iter()
-        .rev()
-        .filter(|level| !level.as_os_str().is_empty())
-    {
-        match fs::create_dir(level) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && level.is_dir() => {}
-            Err(error) => return Err(SinkError::new("create the directory", level, error)),
-        }
-        match level.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => sync(Path::new("."))?,
-            Some(parent) => sync(parent)?,
-            None => {}
-        }
-    }
-    Ok(())
+/// A result that is being collected. Whatever ends early, by an error, by [`discard`](Self::discard) or by being dropped,
+/// leaves nothing behind.
+pub trait Collecting: Debug + Send + Sync {
+    /// Hands over the next slice, as soon as there is room for it. `false` when the sink has given up:
+    /// [`finish`](Self::finish) says why.
+    ///
+    /// Cancel safe in so far as the slice is then either taken or not; discard the result.
+    fn push(&self, slice: Slice) -> BoxFuture<'_, bool>;
+
+    /// Takes what is left and makes all of it durable, still without a name.
+    ///
+    /// # Errors
+    /// What went wrong on the way; nothing is left then.
+    ///
+    /// # Cancel safety
+    /// Dropping the future discards the result.
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Collected>, CollectError>>;
+
+    /// Gives up, and returns when nothing is left.
+    fn discard(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
-/// Brings a directory's entries to the disk.
-fn sync(directory: &Path) -> Result<(), SinkError> {
-    File::open(directory)
-        .and_then(|opened| opened.sync_all())
-        .map_err(|error| SinkError::new("sync the directory", directory, error))
+/// A whole and durable result that nobody sees yet. Dropping it removes it.
+#[must_use = "what is not published is removed"]
+pub trait Collected: Debug + Send {
+    /// Makes the result visible, in place of an earlier one of that name.
+    ///
+    /// # Errors
+    /// When that fails; it may be visible all the same.
+    ///
+    /// # Cancel safety
+    /// Dropping the future lets it go on to its end.
+    fn publish(self: Box<Self>) -> BoxFuture<'static, Result<Tally, SinkError>>;
 }
-
-/// Runs file I/O where it may block. Dropping the future does not stop it.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match spawn_blocking(work).await {
-        Ok(output) => output,
-        Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-    }
-}
-
-#[cfg(test)]
-mod tests;

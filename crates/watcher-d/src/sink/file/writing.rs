@@ -1,8 +1,8 @@
 //! Writing one job's file.
 //!
 //! ```text
-//! Collecting ──push──► (one slice waits) ──► writer thread ──► .partial/<id>.…
-//!     └─finish─► synced ► Collected ──publish──► <id>.jsonl
+//! WritingFile ──push──► (one slice waits) ──► writer thread ──► .partial/<id>.…
+//!     └─finish─► synced ► WholeFile ──publish──► <id>.jsonl
 //! ```
 //!
 //! While one slice is written the next waits and the one after it is read: three slices are in memory, no more.
@@ -14,49 +14,16 @@ use std::{
     path::PathBuf,
 };
 
-use distjob_core::{
-    JobId, Outcome, QueueName,
-    store::Slice,
-    watcher::{Loss, each_row},
-};
+use distjob_core::{JobId, Outcome, QueueName, store::Slice, watcher::each_row};
 use distjob_runtime::drill;
+use futures::future::BoxFuture;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{FileSink, SinkError, blocking, line::push_line, sync};
+use super::{CollectError, Collecting, FileSink, SinkError, Tally, blocking, line::push_line, sync};
+use crate::sink::Collected;
 
 /// So many bytes of lines go to the file at once.
 const BUFFER_BYTES: usize = 256 * 1024;
-
-/// Why a file was not finished.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CollectError {
-    /// The file could not be written.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The outcomes cannot be those of the tasks.
-    #[error("make sense of the store: {0}")]
-    Loss(Loss),
-    /// The collector was dropped before its end.
-    #[error("come to an end before it was dropped")]
-    Discarded,
-}
-
-impl From<Loss> for CollectError {
-    fn from(loss: Loss) -> Self {
-        Self::Loss(loss)
-    }
-}
-
-/// What was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// Tasks with a value.
-    pub ok: u64,
-    /// Tasks with an error.
-    pub err: u64,
-    /// Bytes of the file.
-    pub bytes: u64,
-}
 
 enum Message {
     Slice(Slice),
@@ -65,46 +32,19 @@ enum Message {
 
 /// A file that is being written, see [the module](self).
 #[derive(Debug)]
-pub(crate) struct Collecting {
+pub(super) struct WritingFile {
     messages: mpsc::Sender<Message>,
-    writer: JoinHandle<Result<Collected, CollectError>>,
+    writer: JoinHandle<Result<WholeFile, CollectError>>,
 }
 
-impl Collecting {
+impl WritingFile {
     pub(super) fn start(sink: FileSink, id: JobId, queue: QueueName) -> Self {
         let (messages, inbox) = mpsc::channel(1);
         let writer = tokio::task::spawn_blocking(move || Writer::open(&sink, &id, &queue)?.run(inbox));
         Self { messages, writer }
     }
 
-    /// Hands over the next slice, as soon as the one before the last is written. `false` when the writer has given
-    /// up: [`Collecting::finish`] says why.
-    ///
-    /// Cancel safe in so far as the slice is then either written or not; discard the file.
-    pub(crate) async fn push(&self, slice: Slice) -> bool {
-        self.messages.send(Message::Slice(slice)).await.is_ok()
-    }
-
-    /// Writes what is left and brings it to the disk, still under its temporary name.
-    ///
-    /// # Errors
-    /// What the writer met; the partial file is gone then.
-    ///
-    /// # Cancel safety
-    /// Dropping the future removes the file.
-    pub(crate) async fn finish(self) -> Result<Collected, CollectError> {
-        // A writer that is gone already says why below.
-        let _ = self.messages.send(Message::Finish).await;
-        self.end().await
-    }
-
-    /// Gives up, and returns when the partial file is gone.
-    pub(crate) async fn discard(self) {
-        // Either it is an error, and the file is gone, or it is dropped here, and then it is.
-        drop(self.end().await);
-    }
-
-    async fn end(self) -> Result<Collected, CollectError> {
+    async fn end(self) -> Result<WholeFile, CollectError> {
         drop(self.messages);
         match self.writer.await {
             Ok(outcome) => outcome,
@@ -113,26 +53,36 @@ impl Collecting {
     }
 }
 
-/// A whole file, on the disk under its temporary name. Dropping it removes it.
-#[derive(Debug)]
-#[must_use = "what is not published is removed"]
-pub(crate) struct Collected {
-    partial: Partial,
-    target: PathBuf,
-    /// What is in it.
-    pub tally: Tally,
+impl Collecting for WritingFile {
+    fn push(&self, slice: Slice) -> BoxFuture<'_, bool> {
+        Box::pin(async { self.messages.send(Message::Slice(slice)).await.is_ok() })
+    }
+
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Collected>, CollectError>> {
+        Box::pin(async move {
+            // A writer that is gone already says why below.
+            let _ = self.messages.send(Message::Finish).await;
+            Ok(Box::new(self.end().await?) as Box<dyn Collected>)
+        })
+    }
+
+    fn discard(self: Box<Self>) -> BoxFuture<'static, ()> {
+        // Either it is an error, and the file is gone, or it is dropped here, and then it is.
+        Box::pin(async move { drop(self.end().await) })
+    }
 }
 
-impl Collected {
-    /// Gives the file its name, in place of one that may be there, and brings that to the disk.
-    ///
-    /// # Errors
-    /// When one of the two fails; after the second the file may stand there all the same.
-    ///
-    /// # Cancel safety
-    /// Dropping the future lets it go on to its end.
-    pub(crate) async fn publish(self) -> Result<Tally, SinkError> {
-        blocking(move || {
+/// A whole file, on the disk under its temporary name. Dropping it removes it.
+#[derive(Debug)]
+struct WholeFile {
+    partial: Partial,
+    target: PathBuf,
+    tally: Tally,
+}
+
+impl Collected for WholeFile {
+    fn publish(self: Box<Self>) -> BoxFuture<'static, Result<Tally, SinkError>> {
+        Box::pin(blocking(move || {
             fs::rename(&self.partial.path, &self.target)
                 .map_err(|error| SinkError::new("rename a partial file to", &self.target, error))?;
             drill::point("after-rename");
@@ -140,8 +90,7 @@ impl Collected {
                 sync(directory)?;
             }
             Ok(self.tally)
-        })
-        .await
+        }))
     }
 }
 
@@ -184,7 +133,7 @@ impl Writer {
         })
     }
 
-    fn run(mut self, mut inbox: mpsc::Receiver<Message>) -> Result<Collected, CollectError> {
+    fn run(mut self, mut inbox: mpsc::Receiver<Message>) -> Result<WholeFile, CollectError> {
         while let Some(message) = inbox.blocking_recv() {
             match message {
                 Message::Slice(slice) => self.write(&slice)?,
@@ -215,13 +164,13 @@ impl Writer {
         written.map_err(|error| SinkError::new("write to", &self.partial.path, error))
     }
 
-    fn finish(mut self) -> Result<Collected, SinkError> {
+    fn finish(mut self) -> Result<WholeFile, SinkError> {
         self.flush()?;
         drill::point("collected");
         self.file
             .sync_all()
             .map_err(|error| SinkError::new("sync", &self.partial.path, error))?;
-        Ok(Collected {
+        Ok(WholeFile {
             partial: self.partial,
             target: self.target,
             tally: self.tally,

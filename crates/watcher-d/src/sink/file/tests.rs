@@ -173,7 +173,7 @@ async fn directories_that_were_removed_are_made_again() {
         let collected = sink.collect(&id("job"), &queue()).finish().await.unwrap();
         collected.publish().await.unwrap();
         assert!(sink.target(&id("job"), &queue()).exists());
-        fs::remove_dir_all(sink.directory()).unwrap();
+        fs::remove_dir_all(&sink.inner.directory).unwrap();
     }
 }
 
