@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::{
     chance,
-    health::{Condition, Heartbeat, Readiness},
+    health::{Condition, Heartbeat, Readiness, Told},
     shutdown::Stop,
     store::{JobStore, StoreError},
     zk::{Session, Term, TermSettings, ZkError},
@@ -77,6 +77,7 @@ pub async fn beating<F: Future>(heartbeat: &Heartbeat, work: F) -> F::Output {
     loop {
         heartbeat.beat();
         tokio::select! {
+            biased;
             output = &mut work => return output,
             () = heartbeat.due() => {}
         }
@@ -143,6 +144,7 @@ impl Doorman {
                 return true;
             }
             tokio::select! {
+                biased;
                 () = session.over() => return false,
                 () = sleep(BELONGING_PAUSE) => {}
             }
@@ -160,18 +162,21 @@ impl Doorman {
                 match belonging.complaint() {
                     None => self.conditions.ledger.met(),
                     Some(complaint) => {
-                        tracing::error!("standing still: {complaint}");
-                        self.conditions.ledger.unmet(complaint);
+                        if self.conditions.ledger.unmet(complaint.as_str()) == Told::News {
+                            tracing::error!("standing still: {complaint}");
+                        }
                     }
                 }
             }
             Err(error @ BelongingError::Redis(_)) => {
-                tracing::warn!(%error, "redis does not answer, trying again");
-                self.conditions.redis.unmet(error.to_string());
+                if self.conditions.redis.unmet(error.to_string()) == Told::News {
+                    tracing::warn!(%error, "redis does not answer, trying again");
+                }
             }
             Err(error @ BelongingError::ZooKeeper(_)) => {
-                tracing::warn!(%error, "zookeeper does not answer, trying again");
-                self.conditions.zookeeper.unmet(error.to_string());
+                if self.conditions.zookeeper.unmet(error.to_string()) == Told::News {
+                    tracing::warn!(%error, "zookeeper does not answer, trying again");
+                }
             }
         }
         matches!(answer, Ok(Belonging::Ours))
@@ -180,8 +185,7 @@ impl Doorman {
 
 /// A fresh name, and what to say of this process.
 fn introduce(queues: &[QueueName], slots: u32) -> (MemberName, MemberInfo) {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let pid = std::process::id();
+    let (host, pid) = chance::whereabouts();
     let name = MemberName::fresh(&host, &format!("{pid}-{}", chance::hex(12)))
         .expect("digits and hexadecimal digits make a name");
     let info = MemberInfo {

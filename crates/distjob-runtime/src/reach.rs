@@ -72,6 +72,14 @@ impl Reach {
     /// # Errors
     /// When the settings make no sense, which checking the configuration has said before.
     pub fn new(settings: ReachSettings) -> anyhow::Result<Self> {
+        let session = SessionSettings::new(&settings.zookeeper)?;
+        let store = JobStore::new(&StoreSettings::try_from(&settings.redis)?).context("use [redis] url")?;
+        Ok(Self::over(session, store, settings))
+    }
+
+    /// With both stores given, whatever they are made of; the settings say only what to call them.
+    #[must_use]
+    pub fn over(session: SessionSettings, store: JobStore, settings: ReachSettings) -> Self {
         let ReachSettings {
             zookeeper,
             redis,
@@ -80,15 +88,15 @@ impl Reach {
             say,
         } = settings;
         let outage = |store, place| Outage::new(store, place, limit, Arc::clone(&say));
-        Ok(Self {
+        Self {
             zookeeper_outage: outage("zookeeper", &zookeeper.connect),
             redis_outage: outage("redis", &redis.url),
-            session: SessionSettings::new(&zookeeper)?,
+            session,
             directories,
             ledger: tokio::sync::Mutex::new(None),
-            store: JobStore::new(&StoreSettings::try_from(&redis)?).context("use [redis] url")?,
+            store,
             limit,
-        })
+        }
     }
 
     /// The store, for what is to be asked once only.

@@ -27,7 +27,7 @@ mod once;
 mod pieces;
 mod progress;
 mod random;
-mod staging;
+pub mod staging;
 
 pub use cli::{Args, Order};
 pub use config::{Config, EMBEDDED_CONFIG, SubmitterConfig};

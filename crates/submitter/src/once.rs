@@ -4,13 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use distjob_core::{JobId, QueueName, submission::numbered};
 use distjob_runtime::{
-    drill,
+    chance, drill,
     exit::Status,
     reach::{Directories, Reach, ReachSettings},
     shutdown::Stop,
 };
 use tracing::warn;
-use uuid::Uuid;
 
 use crate::{
     cli::Order,
@@ -103,6 +102,7 @@ impl Submitter {
                 }
             };
             let piece = tokio::select! {
+                biased;
                 () = stop.requested() => return Err(interrupted()),
                 Some(done) = self.commits.next() => {
                     self.commits.tell(done)?;
@@ -147,7 +147,7 @@ impl Submitter {
     async fn begin(&mut self) -> anyhow::Result<Staging> {
         self.begun += 1;
         let id = match &self.stem {
-            None => JobId::new(Uuid::now_v7().simple().to_string())?,
+            None => JobId::new(chance::fresh_id())?,
             Some(stem) if self.is_numbered => numbered(stem, self.begun)?,
             Some(id) => id.clone(),
         };

@@ -10,16 +10,16 @@ use distjob_core::{
     store::{Push, PushRequest},
     submission::Known,
 };
-use distjob_runtime::{reach::Reach, store::StoreError, zk::JobRead};
+use distjob_runtime::{chance, reach::Reach, store::StoreError, zk::JobRead};
 use tokio::time::sleep;
-use uuid::Uuid;
 
-pub(crate) use commit::{Submitted, interrupted};
+pub use commit::Submitted;
+pub(crate) use commit::interrupted;
 
 /// A job whose tasks are being pushed, under a token of its own. Nobody but this program can see it, and its tasks
 /// expire unless it looks after them.
 #[derive(Debug)]
-pub(crate) struct Staging {
+pub struct Staging {
     reach: Arc<Reach>,
     id: JobId,
     queue: QueueName,
@@ -31,17 +31,17 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    pub(crate) fn begin(
-        reach: Arc<Reach>,
-        id: JobId,
-        queue: QueueName,
-        ttl: Duration,
-    ) -> anyhow::Result<Self> {
+    /// Nothing yet, for a job `id` in `queue`. What will be pushed lives for `ttl` without a sign of life of this program,
+    /// in whole seconds.
+    ///
+    /// # Errors
+    /// None but that a fresh token is no token.
+    pub fn begin(reach: Arc<Reach>, id: JobId, queue: QueueName, ttl: Duration) -> anyhow::Result<Self> {
         Ok(Self {
             reach,
             id,
             queue,
-            token: Token::new(Uuid::now_v7().simple().to_string())?,
+            token: Token::new(chance::fresh_id())?,
             ttl,
             count: 0,
             is_used: false,
@@ -50,7 +50,10 @@ impl Staging {
 
     /// Looks whether the id is in use already: then the tasks need not be pushed. Only saves work; what counts is the
     /// look before the job is created.
-    pub(crate) async fn look_first(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When a store does not answer in time. Cancel safe.
+    pub async fn look_first(&mut self) -> anyhow::Result<()> {
         let id = &self.id;
         let read = self
             .reach
@@ -66,17 +69,23 @@ impl Staging {
         Ok(())
     }
 
-    pub(crate) const fn id(&self) -> &JobId {
+    /// The job that it is to be.
+    #[must_use]
+    pub const fn id(&self) -> &JobId {
         &self.id
     }
 
     /// How many tasks were pushed.
-    pub(crate) const fn count(&self) -> u64 {
+    #[must_use]
+    pub const fn count(&self) -> u64 {
         self.count
     }
 
     /// Appends tasks. When the future is dropped they may or may not be there: only [`Staging::abandon`] may follow.
-    pub(crate) async fn push(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When they are not all there: the store did not take them in time, or lost some.
+    pub async fn push(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<()> {
         match self.append(tasks).await? {
             Appended::Yes => Ok(()),
             // Only an open of this token answers so, and nothing was created that could be opened.
@@ -132,6 +141,7 @@ impl Staging {
             }
         };
         tokio::select! {
+            biased;
             output = work => output,
             () = keep_alive => unreachable!("it goes round for ever"),
         }
@@ -139,7 +149,7 @@ impl Staging {
 
     /// Gives the job up before it was created: what was pushed expires in a second. One attempt; without Redis it
     /// expires when its time is over.
-    pub(crate) async fn abandon(self) {
+    pub async fn abandon(self) {
         if self.is_staged()
             && let Err(error) = self.send(&[], Duration::from_secs(1)).await
         {

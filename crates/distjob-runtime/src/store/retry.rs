@@ -42,6 +42,7 @@ where
         };
         worst = Some(worse(worst, error));
         tokio::select! {
+            biased;
             () = sleep(backoff(attempt, DELAY_MAX)) => {}
             () = &mut until => break,
         }

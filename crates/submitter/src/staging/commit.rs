@@ -16,7 +16,7 @@ use super::{Appended, Staging};
 
 /// What became of a job that was to be submitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Submitted {
+pub enum Submitted {
     /// It was created, and is safe.
     Created,
     /// A job of that id was submitted before, and stays as it is. In what it differs, as far as that is known.
@@ -31,7 +31,7 @@ impl Staging {
     ///
     /// # Errors
     /// The job was not submitted. When that is not certain, the error says so.
-    pub(crate) async fn commit(mut self, stop: &Stop) -> anyhow::Result<Submitted> {
+    pub async fn commit(mut self, stop: &Stop) -> anyhow::Result<Submitted> {
         let data = JobData::submitted(self.count, self.queue.clone(), self.source());
         if self.is_used {
             return self.submitted_before(&data).await;
