@@ -21,8 +21,7 @@ pub(super) fn draw(seed: u64, length: Duration, kinds: &[Kind], cast: &Cast) -> 
     let mut deck = Deck::new(seed, kinds, cast);
     let mut steps = Vec::new();
     let mut at = Duration::ZERO;
-    loop {
-        let Some(kind) = deck.next() else { break };
+    while let Some(kind) = deck.next() {
         let mut pair = vec![(at, kind)];
         if deck.rng.random_ratio(1, PAIR_ONE_IN) {
             let second = deck.next_beside(kind);

@@ -1,0 +1,305 @@
+//! The rig's own look at both stores, past all of the project's code.
+//!
+//! Every look may fail while a nemesis is at work; what failed is looked at again by whoever needs it. Connections are
+//! kept while they work.
+
+mod plain;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use harness::servers::{redis as redis_server, zookeeper};
+use redis::AsyncCommands as _;
+use redis::aio::MultiplexedConnection;
+use serde_json::Value;
+use tokio::time::timeout;
+use zookeeper_client::{Client, Error as ZkError};
+
+pub use self::plain::Plain;
+use crate::history::LeftKey;
+
+/// A look that takes longer has failed. Servers are down for longer than that, at times.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Where both stores are, and what of them is the project's.
+#[derive(Debug)]
+pub struct Stores {
+    zookeeper: String,
+    redis: String,
+    root: String,
+    prefix: String,
+    client: Mutex<Option<Client>>,
+    connection: Mutex<Option<MultiplexedConnection>>,
+}
+
+/// A live executor or watcher, as its znode tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The znode's name.
+    pub name: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Whose end ends the znode.
+    pub session: i64,
+}
+
+/// A job as its znode tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The state, such as `subm`.
+    pub state: String,
+    /// The creation zxid of the znode, which tells lives of an id apart.
+    pub life: i64,
+}
+
+impl Stores {
+    /// Stores at `host:port,…` and at `redis://host:port`, with everything below the znode `root` and behind the key
+    /// prefix `prefix`. Connects to nothing yet.
+    #[must_use]
+    pub fn new(zookeeper: String, redis: String, root: String, prefix: String) -> Self {
+        Self {
+            zookeeper,
+            redis,
+            root,
+            prefix,
+            client: Mutex::default(),
+            connection: Mutex::default(),
+        }
+    }
+
+    /// All jobs of the ledger.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer in time.
+    pub async fn jobs(&self) -> Result<BTreeMap<String, Job>> {
+        let children = self.children("jobs").await?;
+        let job = |child: Znode| {
+            let data = String::from_utf8_lossy(&child.data).into_owned();
+            let state = data
+                .split_once('=')
+                .map_or(data.as_str(), |(state, _)| state)
+                .to_owned();
+            (
+                child.name,
+                Job {
+                    state,
+                    life: child.stat.czxid,
+                },
+            )
+        };
+        Ok(children.into_iter().map(job).collect())
+    }
+
+    /// The locked jobs, each with the watcher that holds it.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer in time.
+    pub async fn locks(&self) -> Result<BTreeMap<String, String>> {
+        let children = self.children("watchlocks").await?;
+        Ok(children
+            .into_iter()
+            .map(|child| (child.name, String::from_utf8_lossy(&child.data).into_owned()))
+            .collect())
+    }
+
+    /// The live members in a directory, `executors` or `watchers`.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer in time.
+    pub async fn members(&self, directory: &str) -> Result<Vec<Member>> {
+        let children = self.children(directory).await?;
+        let member = |child: Znode| {
+            let about: Value = serde_json::from_slice(&child.data).unwrap_or_default();
+            Member {
+                name: child.name,
+                pid: about["pid"]
+                    .as_u64()
+                    .and_then(|pid| pid.try_into().ok())
+                    .unwrap_or(0),
+                session: child.stat.ephemeral_owner,
+            }
+        };
+        Ok(children.into_iter().map(member).collect())
+    }
+
+    /// The member that the process is now, if it is one.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer in time.
+    pub async fn member_of(&self, directory: &str, pid: u32) -> Result<Option<Member>> {
+        Ok(self
+            .members(directory)
+            .await?
+            .into_iter()
+            .find(|member| member.pid == pid))
+    }
+
+    /// The leases on a job: each holder's name, without its zxid, with its ranges `[lo, hi)`.
+    ///
+    /// # Errors
+    /// When Redis does not answer in time.
+    pub async fn leases(&self, id: &str) -> Result<BTreeMap<String, Vec<(u64, u64)>>> {
+        let key = format!("{}{{{id}}}:leases", self.prefix);
+        let leases: BTreeMap<String, String> = self
+            .redis(async |mut redis| redis::cmd("HGETALL").arg(&key).query_async(&mut redis).await)
+            .await?;
+        let name = |holder: &str| holder.split_once('.').map_or(holder, |(_, name)| name).to_owned();
+        Ok(leases
+            .iter()
+            .map(|(holder, ranges)| (name(holder), ranges_of(ranges)))
+            .collect())
+    }
+
+    /// Every key of Redis, whoever's it is.
+    ///
+    /// # Errors
+    /// When Redis does not answer in time.
+    pub async fn keys(&self) -> Result<Vec<LeftKey>> {
+        self.redis(async |mut redis| {
+            let mut names = Vec::new();
+            let mut found = redis.scan::<String>().await?;
+            while let Some(name) = found.next_item().await {
+                names.push(name?);
+            }
+            drop(found);
+            names.sort();
+            names.dedup();
+            let mut keys = Vec::with_capacity(names.len());
+            for key in names {
+                let ttl_ms: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut redis).await?;
+                let is_meta = key.starts_with(&self.prefix) && key.ends_with("}:meta");
+                let state: Option<String> = if is_meta {
+                    redis::cmd("HGET")
+                        .arg(&key)
+                        .arg("state")
+                        .query_async(&mut redis)
+                        .await?
+                } else {
+                    None
+                };
+                // It may have expired since it was listed.
+                if ttl_ms != -2 {
+                    let is_tombstone = state.as_deref() == Some("gone");
+                    keys.push(LeftKey {
+                        key,
+                        is_tombstone,
+                        ttl_ms: u64::try_from(ttl_ms).ok(),
+                    });
+                }
+            }
+            Ok(keys)
+        })
+        .await
+    }
+
+    /// The paths of all znodes below `jobs`, `watchlocks`, `executors` and `watchers`.
+    ///
+    /// # Errors
+    /// When ZooKeeper does not answer in time.
+    pub async fn znodes(&self) -> Result<Vec<String>> {
+        let mut paths = Vec::new();
+        for directory in ["jobs", "watchlocks", "executors", "watchers"] {
+            let path = self.path(directory);
+            let children = self.children(directory).await?;
+            paths.extend(children.into_iter().map(|child| format!("{path}/{}", child.name)));
+        }
+        Ok(paths)
+    }
+
+    fn path(&self, under_root: &str) -> String {
+        format!("{}/{under_root}", self.root.trim_end_matches('/'))
+    }
+
+    /// The children of a directory that may be missing; those that go while they are read are left out.
+    async fn children(&self, directory: &str) -> Result<Vec<Znode>> {
+        let path = self.path(directory);
+        self.zookeeper(async |zk| {
+            let names = match zk.list_children(&path).await {
+                Err(ZkError::NoNode) => return Ok(Vec::new()),
+                names => names?,
+            };
+            // All requests are on their way before the first answer is awaited.
+            let asked: Vec<_> = names
+                .into_iter()
+                .map(|name| (zk.get_data(&format!("{path}/{name}")), name))
+                .collect();
+            let mut children = Vec::with_capacity(asked.len());
+            for (answer, name) in asked {
+                match answer.await {
+                    Ok((data, stat)) => children.push(Znode { name, data, stat }),
+                    Err(ZkError::NoNode) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(children)
+        })
+        .await
+    }
+
+    /// Asks ZooKeeper something, within the limit.
+    async fn zookeeper<T>(&self, ask: impl AsyncFnOnce(Client) -> Result<T, ZkError>) -> Result<T> {
+        let known = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let asked = timeout(ANSWERS_WITHIN, async {
+            let client = match known.filter(|client| !client.state().is_terminated()) {
+                Some(client) => client,
+                None => {
+                    let client = zookeeper::connect(&self.zookeeper).await?;
+                    *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client.clone());
+                    client
+                }
+            };
+            anyhow::Ok(ask(client).await)
+        });
+        Ok(asked.await.context("ZooKeeper did not answer in time")???)
+    }
+
+    /// Asks Redis something, within the limit. A connection on which something failed is not used again.
+    async fn redis<T>(
+        &self,
+        ask: impl AsyncFnOnce(MultiplexedConnection) -> redis::RedisResult<T>,
+    ) -> Result<T> {
+        let known = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let asked = timeout(ANSWERS_WITHIN, async {
+            let connection = match known {
+                Some(connection) => connection,
+                None => redis_server::connect(&self.redis).await?,
+            };
+            let answer = ask(connection.clone()).await?;
+            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+            anyhow::Ok(answer)
+        });
+        asked.await.map_err(|_| anyhow!("Redis did not answer in time"))?
+    }
+}
+
+struct Znode {
+    name: String,
+    data: Vec<u8>,
+    stat: zookeeper_client::Stat,
+}
+
+/// `lo:hi:attempts,…`; what cannot be read is left out.
+fn ranges_of(text: &str) -> Vec<(u64, u64)> {
+    let range = |piece: &str| {
+        let mut numbers = piece.split(':');
+        Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+    };
+    text.split(',').filter_map(range).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_are_read_as_ranges() {
+        assert_eq!(ranges_of("0:10:0,20:30:2"), [(0, 10), (20, 30)]);
+        assert_eq!(ranges_of(""), []);
+    }
+}
