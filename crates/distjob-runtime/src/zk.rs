@@ -3,7 +3,9 @@
 //! Reading order: [`Session`] (one connection to the ensemble and what its errors mean), [`Ledger`] (every read and
 //! write of a job's znode and lock, with unclear replies settled), [`RosterView`] and [`JobsView`] (what others do),
 //! [`Term`] (one session's life as a member: all of the above together), [`JobWatch`] (a single job, for somebody who
-//! waits for it).
+//! waits for it). Below them all lies [`client`]: what is asked of a ZooKeeper client.
+
+pub mod client;
 
 mod error;
 mod jobs;

@@ -12,7 +12,7 @@ mod drain;
 mod pump;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -116,7 +116,7 @@ enum Event {
     Finished(Finished),
     Belongs(bool),
     Members,
-    Jobs(HashMap<JobId, JobChange>),
+    Jobs(BTreeMap<JobId, JobChange>),
     /// The connection to the store came or went.
     Store,
     Settings,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use distjob_core::{Holder, Layout, Role, Zxid};
-use distjob_runtime::zk::{RosterView, Session, SessionSettings};
+use distjob_runtime::zk::{RosterView, Session, SessionSettings, client::over_network};
 use harness::servers::zookeeper;
 use harness::{Ensemble, ZooKeeper};
 use tokio::time::timeout;
@@ -40,6 +40,7 @@ async fn a_follower_that_lags_behind_proves_no_newborn_dead() {
         .unwrap();
     let session = Session::open(&SessionSettings {
         connect: lagging.connect_string(),
+        connector: over_network(),
         layout: layout.clone(),
         session_timeout: Duration::from_secs(30),
         operation_timeout: Duration::from_secs(10),

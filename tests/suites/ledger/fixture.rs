@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use distjob_core::{JobData, JobEntry, JobId, Layout, MemberName, Token, Zxid};
-use distjob_runtime::zk::{JobRead, Ledger, Lock, Locking, Session, SessionSettings};
+use distjob_runtime::zk::{JobRead, Ledger, Lock, Locking, Session, SessionSettings, client::over_network};
 use harness::servers::zookeeper;
 use harness::{Proxy, SHARED_ZOOKEEPER, Wire, ZooKeeper};
 use tempfile::TempDir;
@@ -65,6 +65,7 @@ impl Site {
     pub(crate) fn settings(&self, addr: SocketAddr) -> SessionSettings {
         SessionSettings {
             connect: addr.to_string(),
+            connector: over_network(),
             layout: self.layout.clone(),
             session_timeout: Duration::from_secs(30),
             operation_timeout: Duration::from_secs(10),

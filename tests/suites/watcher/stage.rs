@@ -10,7 +10,9 @@ use distjob_core::{
 };
 use distjob_runtime::member::belonging;
 use distjob_runtime::store::{JobStore, StoreSettings};
-use distjob_runtime::zk::{Created, JobRead, Ledger, Session, SessionSettings, Written};
+use distjob_runtime::zk::{
+    Created, JobRead, Ledger, Session, SessionSettings, Written, client::over_network,
+};
 use harness::{Process, Program, World, eventually, unique};
 
 use crate::SOON;
@@ -51,6 +53,7 @@ impl Stage {
     pub(crate) async fn in_world(world: World) -> Self {
         let settings = SessionSettings {
             connect: world.zookeeper_addr().to_owned(),
+            connector: over_network(),
             layout: Layout::new(&world.root()).unwrap(),
             session_timeout: Duration::from_secs(10),
             operation_timeout: Duration::from_secs(10),

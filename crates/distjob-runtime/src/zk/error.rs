@@ -1,6 +1,6 @@
 //! What a failed ZooKeeper request says about the world.
 
-use zookeeper_client::{Error, MultiWriteError};
+use zookeeper_client::Error;
 
 /// Why a request has no result.
 ///
@@ -22,7 +22,7 @@ pub enum ZkError {
     NotEmpty,
     /// ZooKeeper refuses: rights, paths, quotas.
     #[error("zookeeper refuses: {0}")]
-    Refused(Error),
+    Refused(String),
     /// The session is over; nothing that this client sends will ever take effect again.
     #[error("the zookeeper session is over")]
     SessionOver,
@@ -50,15 +50,9 @@ impl From<Error> for ZkError {
             | Error::InvalidAcl
             | Error::BadArguments(_)
             | Error::NoChildrenForEphemerals
-            | Error::QuotaExceeded => Self::Refused(error),
+            | Error::QuotaExceeded => Self::Refused(error.to_string()),
             Error::SessionExpired | Error::ClientClosed | Error::AuthFailed => Self::SessionOver,
             other => Self::Unclear(other.to_string()),
         }
-    }
-}
-
-impl From<MultiWriteError> for ZkError {
-    fn from(error: MultiWriteError) -> Self {
-        Error::from(error).into()
     }
 }

@@ -3,7 +3,7 @@
 mod follower;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -44,7 +44,7 @@ pub struct JobsView {
 
 #[derive(Debug, Default)]
 struct Shared {
-    changes: Mutex<HashMap<JobId, JobChange>>,
+    changes: Mutex<BTreeMap<JobId, JobChange>>,
     arrived: Notify,
 }
 
@@ -57,7 +57,7 @@ impl Shared {
         self.arrived.notify_one();
     }
 
-    fn take(&self) -> HashMap<JobId, JobChange> {
+    fn take(&self) -> BTreeMap<JobId, JobChange> {
         std::mem::take(&mut self.changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -82,10 +82,10 @@ impl JobsView {
         }
     }
 
-    /// Waits until something changed, and takes all changes since the last call: the newest picture of each job.
+    /// Waits until something changed, and takes all changes since the last call: the newest picture of each job, by id.
     ///
     /// Cancel safe: changes that were not returned are returned by the next call. For one caller at a time.
-    pub async fn changes(&self) -> HashMap<JobId, JobChange> {
+    pub async fn changes(&self) -> BTreeMap<JobId, JobChange> {
         loop {
             let changes = self.shared.take();
             if !changes.is_empty() {

@@ -23,7 +23,8 @@ use tokio::time::sleep;
 pub use self::answers::{Created, JobRead, Lock, Locking, Written};
 use super::{
     Session, ZkError,
-    session::{PAUSE_MAX, ephemeral, persistent},
+    client::{Mode, Op},
+    session::PAUSE_MAX,
 };
 use crate::store::backoff;
 
@@ -94,9 +95,9 @@ impl Ledger {
     pub async fn create(&self, id: &JobId, data: &JobData) -> Result<Created, ZkError> {
         let path = self.session.layout().job(id);
         let bytes = data.to_string().into_bytes();
-        let created = self.session.client().create(&path, &bytes, &persistent());
+        let created = self.session.client().create(&path, &bytes, Mode::Persistent);
         match self.session.reply(created).await {
-            Ok((stat, _)) => Ok(Created::Yes(JobEntry {
+            Ok(stat) => Ok(Created::Yes(JobEntry {
                 data: data.clone(),
                 life: Zxid::from(stat.czxid),
                 version: stat.version,
@@ -176,10 +177,18 @@ impl Ledger {
     }
 
     async fn create_lock(&self, lock: &Lock, before: &JobEntry, member: &MemberName) -> Result<(), ZkError> {
-        let mut multi = self.session.client().new_multi_writer();
-        multi.add_check_version(&self.session.layout().job(&lock.id), before.version)?;
-        multi.add_create(&lock.path, member.as_str().as_bytes(), &ephemeral())?;
-        self.session.reply(multi.commit()).await.map(drop)
+        let multi = self.session.client().multi(&[
+            Op::Check {
+                path: &self.session.layout().job(&lock.id),
+                version: before.version,
+            },
+            Op::Create {
+                path: &lock.path,
+                data: member.as_str().as_bytes(),
+                mode: Mode::Ephemeral,
+            },
+        ]);
+        self.session.reply(multi).await
     }
 
     /// Whether this session still owns the lock, asked of the leader.
@@ -206,10 +215,18 @@ impl Ledger {
         let path = self.session.layout().job(&lock.id);
         let bytes = data.to_string().into_bytes();
         self.write(&lock.id, before, Some(data.state), || async {
-            let mut multi = self.session.client().new_multi_writer();
-            multi.add_check_version(&lock.path, 0)?;
-            multi.add_set_data(&path, &bytes, Some(before.version))?;
-            self.session.reply(multi.commit()).await.map(|_| ())
+            let multi = self.session.client().multi(&[
+                Op::Check {
+                    path: &lock.path,
+                    version: 0,
+                },
+                Op::Set {
+                    path: &path,
+                    data: &bytes,
+                    version: before.version,
+                },
+            ]);
+            self.session.reply(multi).await
         })
         .await
     }
@@ -225,10 +242,17 @@ impl Ledger {
         }
         let path = self.session.layout().job(&lock.id);
         self.write(&lock.id, before, None, || async {
-            let mut multi = self.session.client().new_multi_writer();
-            multi.add_delete(&path, Some(before.version))?;
-            multi.add_delete(&lock.path, Some(0))?;
-            self.session.reply(multi.commit()).await.map(|_| ())
+            let multi = self.session.client().multi(&[
+                Op::Delete {
+                    path: &path,
+                    version: before.version,
+                },
+                Op::Delete {
+                    path: &lock.path,
+                    version: 0,
+                },
+            ]);
+            self.session.reply(multi).await
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! The live view of the members of one role.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     fmt::Display,
     sync::Arc,
     time::Duration,
@@ -9,9 +9,8 @@ use std::{
 
 use distjob_core::{MemberInfo, MemberName, Role, Roster, Zxid};
 use tokio::{sync::watch, task::JoinHandle, time::sleep};
-use zookeeper_client::OneshotWatcher;
 
-use super::{Session, ZkError};
+use super::{Session, ZkError, client::OnceWatch};
 
 /// A list of the members of one role that follows ZooKeeper for as long as its session lives.
 ///
@@ -39,7 +38,7 @@ impl RosterView {
             role,
             scrub_every,
             infos: BTreeMap::new(),
-            strangers: HashSet::new(),
+            strangers: BTreeSet::new(),
         };
         let task = tokio::spawn(follower.run(sender));
         Self { receiver, task }
@@ -65,14 +64,14 @@ struct Follower {
     /// What is known of those who are listed. A member's data never changes.
     infos: BTreeMap<MemberName, Option<MemberInfo>>,
     /// Listed znodes that are no members, or do not say what a member says, and have been reported.
-    strangers: HashSet<String>,
+    strangers: BTreeSet<String>,
 }
 
 impl Follower {
     async fn run(mut self, sender: watch::Sender<Arc<Roster>>) {
-        let mut states = self.session.watch_state();
+        let mut states = self.session.client().states();
         while self.session.connected().await.is_ok() {
-            states.state();
+            states.newest();
             let changed = match self.read().await {
                 Ok((roster, changed)) => {
                     sender.send_replace(Arc::new(roster));
@@ -88,14 +87,15 @@ impl Follower {
             // A state other than "connected" leads to a wait above and a new list after it: watches that were set
             // before a reconnect are not relied upon.
             tokio::select! {
-                _ = changed.changed() => {}
+                biased;
+                () = changed.fired() => {}
                 _ = states.changed() => {}
                 () = sleep(self.scrub_every) => {}
             }
         }
     }
 
-    async fn read(&mut self) -> Result<(Roster, OneshotWatcher), ZkError> {
+    async fn read(&mut self) -> Result<(Roster, OnceWatch), ZkError> {
         let directory = self.session.layout().members(self.role);
         let listed = self.session.client().get_and_watch_children(&directory);
         let (names, stat, watcher) = self.session.reply(listed).await?;

@@ -1,15 +1,17 @@
 //! One ZooKeeper session.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use distjob_core::{
     Layout, Zxid,
     znode::{DIRECTORIES, RootError},
 };
 use tokio::time::{Instant, sleep, timeout};
-use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, SessionState, Stat, StateWatcher};
 
-use super::ZkError;
+use super::{
+    ZkError,
+    client::{Connect, Mode, Reply, SessionClient, SessionState, SessionStates, Stat, over_network},
+};
 use crate::{config::ZooKeeperConfig, store::backoff};
 
 /// Longest pause between two attempts at the same request.
@@ -18,21 +20,13 @@ pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Longest pause between two attempts to open a session.
 const OPEN_PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Options of every persistent znode that distjob creates.
-pub(super) fn persistent() -> CreateOptions<'static> {
-    CreateMode::Persistent.with_acls(Acls::anyone_all())
-}
-
-/// Options of every ephemeral znode that distjob creates.
-pub(super) fn ephemeral() -> CreateOptions<'static> {
-    CreateMode::Ephemeral.with_acls(Acls::anyone_all())
-}
-
 /// How to reach an ensemble.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
     /// `host:port,host:port…`, with an optional chroot at the end.
     pub connect: String,
+    /// What opens sessions with them.
+    pub connector: Arc<dyn Connect>,
     /// Where everything stands.
     pub layout: Layout,
     /// What to ask the servers for; they may grant another one.
@@ -44,7 +38,7 @@ pub struct SessionSettings {
 /// One ZooKeeper session. Cheap to clone; the session is closed when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Session {
-    client: Client,
+    client: Arc<dyn SessionClient>,
     layout: Layout,
     operation_timeout: Duration,
 }
@@ -52,7 +46,7 @@ pub struct Session {
 /// Tells when a session's connection comes or goes.
 #[derive(Debug)]
 pub struct ConnectionWatch {
-    states: StateWatcher,
+    states: Box<dyn SessionStates>,
 }
 
 impl ConnectionWatch {
@@ -65,7 +59,7 @@ impl ConnectionWatch {
 /// A session that is being closed: nothing can use it any more.
 #[derive(Debug)]
 pub struct Settlement {
-    states: StateWatcher,
+    states: Box<dyn SessionStates>,
 }
 
 impl Settlement {
@@ -73,23 +67,24 @@ impl Settlement {
     ///
     /// Cancel safe.
     pub async fn wait(mut self, patience: Duration) {
-        if self.states.peek_state().is_terminated() {
+        if self.states.newest() == SessionState::Over {
             return;
         }
-        let ended = async { while !self.states.changed().await.is_terminated() {} };
+        let ended = async { while self.states.changed().await != SessionState::Over {} };
         // The server ends the session by itself after its timeout, should this not get through.
         let _ = timeout(patience, ended).await;
     }
 }
 
 impl SessionSettings {
-    /// What `[zookeeper]` says.
+    /// What `[zookeeper]` says, over the network.
     ///
     /// # Errors
     /// When the root is no path.
     pub fn new(config: &ZooKeeperConfig) -> Result<Self, RootError> {
         Ok(Self {
             connect: config.connect.clone(),
+            connector: over_network(),
             layout: Layout::new(&config.root)?,
             session_timeout: config.session_timeout,
             operation_timeout: config.operation_timeout,
@@ -106,12 +101,13 @@ impl Session {
     /// # Cancel safety
     /// Dropping the future may leave a session without ephemerals behind, which the servers expire.
     pub async fn open(settings: &SessionSettings) -> Result<Self, ZkError> {
-        let connector = Client::connector().with_session_timeout(settings.session_timeout);
         let patience = settings.session_timeout.max(settings.operation_timeout);
-        let client = timeout(patience, connector.connect(&settings.connect))
+        let connecting = settings
+            .connector
+            .connect(&settings.connect, settings.session_timeout);
+        let client = timeout(patience, connecting)
             .await
-            .map_err(|_| ZkError::Unclear(format!("no session within {patience:?}")))?
-            .map_err(|error| ZkError::Unclear(error.to_string()))?;
+            .map_err(|_| ZkError::Unclear(format!("no session within {patience:?}")))??;
         Ok(Self {
             client,
             layout: settings.layout.clone(),
@@ -149,19 +145,19 @@ impl Session {
     /// The session's id, as `ephemeralOwner` shows it.
     #[must_use]
     pub fn id(&self) -> i64 {
-        self.client.session_id().0
+        self.client.session_id()
     }
 
     /// Whether the session has a connection right now.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.client.state() == SessionState::SyncConnected
+        self.client.state() == SessionState::Connected
     }
 
     /// Whether the session is over for good.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.client.state().is_terminated()
+        self.client.state() == SessionState::Over
     }
 
     /// Waits until the session has a connection.
@@ -171,12 +167,12 @@ impl Session {
     ///
     /// Cancel safe.
     pub async fn connected(&self) -> Result<(), ZkError> {
-        let mut states = self.client.state_watcher();
+        let mut states = self.client.states();
         loop {
             match self.client.state() {
-                SessionState::SyncConnected => return Ok(()),
-                state if state.is_terminated() => return Err(ZkError::SessionOver),
-                _ => states.changed().await,
+                SessionState::Connected => return Ok(()),
+                SessionState::Over => return Err(ZkError::SessionOver),
+                SessionState::Disconnected => states.changed().await,
             };
         }
     }
@@ -185,18 +181,13 @@ impl Session {
     #[must_use]
     pub fn watch_connection(&self) -> ConnectionWatch {
         ConnectionWatch {
-            states: self.client.state_watcher(),
+            states: self.client.states(),
         }
-    }
-
-    /// The connection's states from now on.
-    pub(super) fn watch_state(&self) -> StateWatcher {
-        self.client.state_watcher()
     }
 
     /// Waits until the session is over. Cancel safe.
     pub async fn over(&self) {
-        let mut states = self.client.state_watcher();
+        let mut states = self.client.states();
         while !self.is_over() {
             states.changed().await;
         }
@@ -206,21 +197,18 @@ impl Session {
     #[must_use]
     pub fn close(self) -> Settlement {
         Settlement {
-            states: self.client.state_watcher(),
+            states: self.client.states(),
         }
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
+    pub(super) fn client(&self) -> &dyn SessionClient {
+        &*self.client
     }
 
     /// Waits for the reply to a request that has been sent, for as long as one may take.
-    pub(super) async fn reply<T, E: Into<ZkError>>(
-        &self,
-        request: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, ZkError> {
+    pub(super) async fn reply<T>(&self, request: Reply<'_, T>) -> Result<T, ZkError> {
         match timeout(self.operation_timeout, request).await {
-            Ok(reply) => reply.map_err(Into::into),
+            Ok(reply) => reply,
             Err(_) if self.is_over() => Err(ZkError::SessionOver),
             Err(_) => Err(ZkError::Unclear(format!(
                 "no reply within {:?}",
@@ -254,11 +242,27 @@ impl Session {
     /// # Errors
     /// When the directories cannot be created, for lack of rights say, or the answer is unclear.
     pub async fn ensure_directories(&self) -> Result<(), ZkError> {
-        let options = persistent();
         for name in DIRECTORIES {
             let path = self.layout.directory(name);
             if self.reply(self.client.check_stat(&path)).await?.is_none() {
-                self.reply(self.client.mkdir(&path, &options)).await?;
+                self.make_directory(&path).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates a znode and those above it that are missing, from below: above the root there may be no right to create.
+    async fn make_directory(&self, path: &str) -> Result<(), ZkError> {
+        let mut missing = vec![path];
+        while let Some(path) = missing.last() {
+            match self.reply(self.client.create(path, b"", Mode::Persistent)).await {
+                Ok(_) | Err(ZkError::NodeExists) => missing.truncate(missing.len() - 1),
+                Err(ZkError::NoNode) => match path.rsplit_once('/') {
+                    Some((parent, _)) if !parent.is_empty() => missing.push(parent),
+                    // Not even the chroot of the address is there.
+                    _ => return Err(ZkError::NoNode),
+                },
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -288,7 +292,6 @@ impl Session {
             .max(Duration::from_millis(1));
         timeout(left, stat)
             .await
-            .map_err(|_| ZkError::Unclear("no reply to a read".to_owned()))?
-            .map_err(ZkError::from)
+            .unwrap_or_else(|_| Err(ZkError::Unclear("no reply to a read".to_owned())))
     }
 }

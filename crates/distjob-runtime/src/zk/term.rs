@@ -6,8 +6,7 @@ use distjob_core::{Holder, MemberInfo, MemberName, Role, Zxid};
 use tokio::time::sleep;
 
 use super::{
-    JobsView, Ledger, RosterView, Session, SessionSettings, ZkError,
-    session::{Settlement, ephemeral},
+    JobsView, Ledger, RosterView, Session, SessionSettings, ZkError, client::Mode, session::Settlement,
 };
 
 /// What a daemon needs to become a member.
@@ -103,6 +102,7 @@ impl Term {
         };
         let session = self.session().clone();
         tokio::select! {
+            biased;
             () = session.over() => "the zookeeper session is over",
             () = removed => "this member's znode was removed",
         }
@@ -134,10 +134,10 @@ async fn register(
     loop {
         session.connected().await?;
         match session
-            .reply(session.client().create(&path, &data, &ephemeral()))
+            .reply(session.client().create(&path, &data, Mode::Ephemeral))
             .await
         {
-            Ok((stat, _)) => return Ok(Zxid::from(stat.czxid)),
+            Ok(stat) => return Ok(Zxid::from(stat.czxid)),
             Err(ZkError::NoNode) => session.until_clear(|| session.ensure_directories()).await?,
             Err(ZkError::NodeExists | ZkError::Unclear(_)) => {
                 match session.until_clear(|| session.fresh_stat(&path)).await? {

@@ -1,15 +1,17 @@
 //! Following single jobs, for somebody who waits for a few of them.
 
 use distjob_core::JobId;
-use zookeeper_client::{OneshotWatcher, Stat, StateWatcher};
 
-use super::{JobRead, Ledger, ZkError};
+use super::{
+    JobRead, Ledger, ZkError,
+    client::{OnceWatch, SessionStates},
+};
 
 /// Tells when a job may look different from what was read.
 #[derive(Debug)]
 pub struct JobWatch {
-    watcher: OneshotWatcher,
-    states: StateWatcher,
+    watch: OnceWatch,
+    states: Box<dyn SessionStates>,
 }
 
 impl JobWatch {
@@ -17,7 +19,8 @@ impl JobWatch {
     /// not relied upon after that. Read it again then.
     pub async fn changed(mut self) {
         tokio::select! {
-            _ = self.watcher.changed() => {}
+            biased;
+            () = self.watch.fired() => {}
             _ = self.states.changed() => {}
         }
     }
@@ -32,11 +35,9 @@ impl Ledger {
     pub async fn read_and_watch(&self, id: &JobId) -> Result<(JobRead, Option<JobWatch>), ZkError> {
         let session = self.session();
         let path = session.layout().job(id);
-        let states = session.watch_state();
-        let reply: Result<(Vec<u8>, Stat, OneshotWatcher), ZkError> =
-            session.reply(session.client().get_and_watch_data(&path)).await;
-        match reply {
-            Ok((data, stat, watcher)) => Ok((JobRead::new(&data, &stat), Some(JobWatch { watcher, states }))),
+        let states = session.client().states();
+        match session.reply(session.client().get_and_watch_data(&path)).await {
+            Ok((data, stat, watch)) => Ok((JobRead::new(&data, &stat), Some(JobWatch { watch, states }))),
             Err(ZkError::NoNode) => Ok((JobRead::Gone, None)),
             Err(error) => Err(error),
         }

@@ -1,7 +1,7 @@
 //! How the picture of all jobs follows ZooKeeper.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque, hash_map::Entry},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque, hash_map::Entry},
     fmt::Display,
     mem,
     ops::Bound,
@@ -15,12 +15,15 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep, sleep_until},
 };
-use zookeeper_client::{AddWatchMode, EventType, PersistentWatcher, SessionState, WatchedEvent};
 
 use super::{JobChange, Shared};
 use crate::{
     store::backoff,
-    zk::{JobRead, Ledger, ZkError, session::PAUSE_MAX},
+    zk::{
+        JobRead, Ledger, ZkError,
+        client::{NodeEvent, WatchEvent},
+        session::PAUSE_MAX,
+    },
 };
 
 /// Reads of znodes that are under way at once.
@@ -47,9 +50,9 @@ pub(super) struct Follower {
     /// What was last published of each job.
     known: BTreeMap<JobId, JobEntry>,
     /// Jobs of the first list that have not been read yet.
-    unread: HashSet<JobId>,
+    unread: BTreeSet<JobId>,
     /// Znodes that are no jobs and have been reported.
-    strangers: HashSet<String>,
+    strangers: BTreeSet<String>,
     waiting: VecDeque<JobId>,
     requested: HashMap<JobId, Request>,
     reads: FuturesUnordered<BoxFuture<'static, (JobId, Result<JobRead, ZkError>)>>,
@@ -71,8 +74,8 @@ impl Follower {
             scrub_every,
             scrub_from: None,
             known: BTreeMap::new(),
-            unread: HashSet::new(),
-            strangers: HashSet::new(),
+            unread: BTreeSet::new(),
+            strangers: BTreeSet::new(),
             waiting: VecDeque::new(),
             requested: HashMap::new(),
             reads: FuturesUnordered::new(),
@@ -101,10 +104,8 @@ impl Follower {
         let session = self.ledger.session().clone();
         session.connected().await?;
         let directory = session.layout().jobs();
-        let watching = session
-            .client()
-            .watch(&directory, AddWatchMode::PersistentRecursive);
-        let mut watcher = session.reply(watching).await?;
+        let watching = session.client().watch_recursively(&directory);
+        let mut events = session.reply(watching).await?;
         self.list(Scope::All).await?;
         let mut scrub_at = Instant::now() + self.scrub_every;
         loop {
@@ -112,39 +113,41 @@ impl Follower {
             if self.unread.is_empty() && !*self.listed.borrow() {
                 self.listed.send_replace(true);
             }
+            // The rarest first, so that none waits for ever: events are heard faster than they come, and each read
+            // that is seen makes room for one more only.
             tokio::select! {
-                event = next_event(&mut watcher) => match event {
-                    Event::Node(event) => self.hear(&directory, &event),
-                    Event::Connected => {}
-                    Event::Disconnected => return Ok(()),
-                    Event::Over => return Err(ZkError::SessionOver),
-                },
-                Some((id, read)) = self.reads.next() => self.see(id, read)?,
+                biased;
                 () = sleep_until(scrub_at) => {
                     self.list(Scope::Slice).await?;
                     scrub_at = Instant::now() + self.scrub_every;
                 }
+                event = events.next() => match event {
+                    Some(WatchEvent::Node(what, path)) => self.hear(&directory, what, &path),
+                    Some(WatchEvent::Connected) => {}
+                    Some(WatchEvent::Disconnected) => return Ok(()),
+                    Some(WatchEvent::Over) | None => return Err(ZkError::SessionOver),
+                },
+                Some((id, read)) = self.reads.next() => self.see(id, read)?,
             }
         }
     }
 
-    fn hear(&mut self, directory: &str, event: &WatchedEvent) {
-        let Some(child) = event
-            .path
+    fn hear(&mut self, directory: &str, what: NodeEvent, path: &str) {
+        let Some(child) = path
             .strip_prefix(directory)
             .and_then(|rest| rest.strip_prefix('/'))
         else {
             return;
         };
         let Some(id) = self.job_id(child) else {
-            if event.event_type == EventType::NodeDeleted {
+            if what == NodeEvent::Deleted {
                 self.strangers.remove(child);
             }
             return;
         };
-        match (event.event_type, self.requested.contains_key(&id)) {
+        match (what, self.requested.contains_key(&id)) {
             // No read is under way whose older reply could bring it back.
-            (EventType::NodeDeleted, false) => self.gone(&id),
+            (NodeEvent::Deleted, false) => self.gone(&id),
             _ => self.request(id),
         }
     }
@@ -228,9 +231,9 @@ impl Follower {
     /// Lists the children and asks for a read of what is new, gone, or in `scope`.
     async fn list(&mut self, scope: Scope) -> Result<(), ZkError> {
         let (names, _) = self.ledger.list().await?;
-        let standing: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let standing: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         self.strangers.retain(|name| standing.contains(name.as_str()));
-        let listed: HashSet<JobId> = names.iter().filter_map(|name| self.job_id(name)).collect();
+        let listed: BTreeSet<JobId> = names.iter().filter_map(|name| self.job_id(name)).collect();
         if !*self.listed.borrow() {
             self.unread.clone_from(&listed);
         }
@@ -284,22 +287,4 @@ impl Follower {
 enum Scope {
     All,
     Slice,
-}
-
-enum Event {
-    Node(WatchedEvent),
-    Connected,
-    Disconnected,
-    Over,
-}
-
-/// Cancel safe, as [`PersistentWatcher::changed`] is. Not to be called again after [`Event::Over`].
-async fn next_event(watcher: &mut PersistentWatcher) -> Event {
-    let event = watcher.changed().await;
-    match (event.event_type, event.session_state) {
-        (EventType::Session, SessionState::SyncConnected) => Event::Connected,
-        (EventType::Session, state) if state.is_terminated() => Event::Over,
-        (EventType::Session, _) => Event::Disconnected,
-        _ => Event::Node(event),
-    }
 }

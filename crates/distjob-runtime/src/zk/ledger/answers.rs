@@ -1,9 +1,8 @@
 //! What the ledger's reads and writes answer.
 
 use distjob_core::{JobData, JobDataError, JobEntry, JobId, Zxid};
-use zookeeper_client::Stat;
 
-use crate::zk::ZkError;
+use crate::zk::{ZkError, client::Stat};
 
 /// What the znode of a job shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
