@@ -1,9 +1,9 @@
-//! Chance and the date: what a simulation must rule, and the only source of either for what is decided.
+//! Chance, date and place: what differs between two runs of the same thing, unless a simulation rules it.
 //!
 //! Pauses are drawn by chance so that many clients do not come back at once; names and tokens are, so that they are
-//! fresh. Both come from here and from nowhere else. A thread draws from a generator of its own, which the operating
+//! fresh. All that comes from here and from nowhere else. A thread draws from a generator of its own, which the operating
 //! system seeds; [`seed`] makes everything that its thread draws from then on a function of one number, and lets the
-//! date follow the clock of tokio, which a simulation pauses.
+//! date follow tokio's clock, which a simulation pauses.
 //!
 //! Nothing here is a secret: whoever guesses a name gains nothing.
 
@@ -71,6 +71,16 @@ pub fn fresh_id() -> String {
         .into_uuid()
         .simple()
         .to_string()
+}
+
+/// The name of this machine and the number of this process, for names and texts; those of a simulation never change.
+#[must_use]
+pub fn whereabouts() -> (String, u32) {
+    if SOURCE.with_borrow(|source| source.start.is_some()) {
+        return ("simulation".to_owned(), 1);
+    }
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    (host, std::process::id())
 }
 
 /// The date, for texts and ids: no rule of correctness looks at it. Nothing when the machine's clock stands before

@@ -15,6 +15,9 @@ use crate::systemd::Notifier;
 /// The longest silence of a main loop when no watchdog says otherwise.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
+/// A reason that lasts is news again after so long.
+const NEWS_EVERY: Duration = Duration::from_secs(600);
+
 /// The beat of a daemon's main loop. Cheap to clone; all clones are one.
 ///
 /// ```no_run
@@ -98,10 +101,36 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     /// The name of each condition and, while it is not met, why.
-    conditions: Vec<(&'static str, Option<String>)>,
+    conditions: Vec<(&'static str, Option<Reason>)>,
     /// All were met once.
     announced: bool,
     stopping: bool,
+}
+
+/// Why a condition is not met.
+#[derive(Debug)]
+struct Reason {
+    why: String,
+    /// When it was last news.
+    told: Instant,
+}
+
+impl Reason {
+    fn new(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            told: Instant::now(),
+        }
+    }
+}
+
+/// Whether a reason is worth a line in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It is another one than before, or has not been news for a long time.
+    News,
+    /// It was told before.
+    Before,
 }
 
 impl State {
@@ -116,7 +145,7 @@ impl State {
         let missing: Vec<_> = self
             .conditions
             .iter()
-            .filter_map(|(name, why)| why.as_ref().map(|why| format!("{name}: {why}")))
+            .filter_map(|(name, reason)| Some(format!("{name}: {}", reason.as_ref()?.why)))
             .collect();
         if missing.is_empty() {
             Ok(())
@@ -151,7 +180,7 @@ impl Readiness {
             first = state.conditions.len();
             state
                 .conditions
-                .extend(names.map(|name| (name, Some("not yet".to_owned()))));
+                .extend(names.map(|name| (name, Some(Reason::new("not yet")))));
         });
         std::array::from_fn(|offset| Condition {
             readiness: self.clone(),
@@ -217,17 +246,27 @@ impl Readiness {
 impl Condition {
     /// The condition is met.
     pub fn met(&self) {
-        self.set(None);
-    }
-
-    /// The condition is not met, for this reason, which fits behind its name and a colon.
-    pub fn unmet(&self, why: impl Into<String>) {
-        self.set(Some(why.into()));
-    }
-
-    fn set(&self, why: Option<String>) {
         self.readiness
-            .change(|state| state.conditions[self.index].1 = why);
+            .change(|state| state.conditions[self.index].1 = None);
+    }
+
+    /// The condition is not met, for this reason, which fits behind its name and a colon. Whoever logs it too does so
+    /// while it is news.
+    pub fn unmet(&self, why: impl Into<String>) -> Told {
+        let reason = Reason::new(why);
+        let mut told = Told::News;
+        self.readiness.change(|state| {
+            let last = &mut state.conditions[self.index].1;
+            let is_old = last
+                .as_ref()
+                .is_some_and(|last| last.why == reason.why && reason.told - last.told < NEWS_EVERY);
+            if is_old {
+                told = Told::Before;
+            } else {
+                *last = Some(reason);
+            }
+        });
+        told
     }
 }
 
@@ -248,6 +287,20 @@ mod tests {
         assert!(!heartbeat.is_alive());
         heartbeat.beat();
         assert!(heartbeat.is_alive());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reason_is_news_when_it_changes_and_again_after_a_long_time() {
+        let [condition] = Readiness::new(Notifier::new()).require(["ledger"]);
+        assert_eq!(condition.unmet("wrong store"), Told::News);
+        assert_eq!(condition.unmet("wrong store"), Told::Before);
+        tokio::time::advance(NEWS_EVERY - Duration::from_secs(1)).await;
+        assert_eq!(condition.unmet("wrong store"), Told::Before);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(condition.unmet("wrong store"), Told::News);
+        assert_eq!(condition.unmet("no store"), Told::News);
+        condition.met();
+        assert_eq!(condition.unmet("no store"), Told::News);
     }
 
     #[test]
