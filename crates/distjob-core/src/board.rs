@@ -3,14 +3,18 @@
 //! A board holds the jobs that concern one executor or one watcher, each in one place:
 //!
 //! ```text
-//!            ┌── ripe, mine ──┐   oldest first, going round          settle_at ──► later (back-off, help delay)
-//! seen ──────┤                ├──► next() ──► busy ──► park  ───────► parked: until the members change
+//!            ┌── ripe, first ─┐   what somebody who is gone may have left
+//! seen ──────┼── ripe, mine ──┤   oldest first, going round          settle_at ──► later (back-off, help delay)
+//!            │                ├──► next() ──► busy ──► park  ───────► parked: until the members change
 //!            └── ripe, other ─┘   only when mine has none   └ ripen ► ripe
 //! ```
 //!
 //! Its own share comes first; with nothing left there a member helps others, a little after a job appeared, so that
 //! its owner meets it first. A job of another's share is never out of reach: sharing is a hint, the claim (or the
 //! lock) is the grant.
+//!
+//! What a member held that is gone comes before all else, however many jobs take turns: jobs that became this member's
+//! by that departure, its own ones that were parked, and those of which the caller knows that something was given back.
 //!
 //! Time is passed in. Nothing here is remembered about the stores: a board can be thrown away and filled again.
 
@@ -71,6 +75,8 @@ struct Job {
     entry: JobEntry,
     mine: bool,
     seen_at: Instant,
+    /// How often it is still handed out before all others.
+    first: u64,
     /// Not to be handed out before.
     not_before: Option<Instant>,
     phase: Phase,
@@ -95,12 +101,15 @@ pub struct Board {
     settings: BoardSettings,
     roster: Arc<Roster>,
     jobs: HashMap<JobId, Job>,
+    ripe_first: BTreeSet<Rank>,
     ripe_mine: BTreeSet<Rank>,
     ripe_other: BTreeSet<Rank>,
     later: BTreeSet<(Instant, JobId)>,
     /// The last job handed out: the next one is the next older one after it, round and round.
     last: Option<Rank>,
     shares_are_stale: bool,
+    /// Whether a member went since shares were last computed.
+    has_heirs: bool,
 }
 
 impl Board {
@@ -112,11 +121,13 @@ impl Board {
             settings,
             roster: Arc::default(),
             jobs: HashMap::new(),
+            ripe_first: BTreeSet::new(),
             ripe_mine: BTreeSet::new(),
             ripe_other: BTreeSet::new(),
             later: BTreeSet::new(),
             last: None,
             shares_are_stale: false,
+            has_heirs: false,
         }
     }
 
@@ -185,6 +196,7 @@ impl Board {
                     entry,
                     mine,
                     seen_at: now,
+                    first: 0,
                     not_before: None,
                     phase,
                     place,
@@ -200,6 +212,14 @@ impl Board {
     pub fn meet(&mut self, roster: Arc<Roster>, now: Instant) {
         let same_names = roster.members.keys().eq(self.roster.members.keys());
         self.shares_are_stale |= !same_names;
+        let is_gone = |name| !roster.members.contains_key(name);
+        if self.roster.members.keys().any(is_gone) {
+            self.has_heirs = true;
+            let parked = |job: &&mut Job| job.mine && job.phase == Phase::Parked;
+            for job in self.jobs.values_mut().filter(parked) {
+                job.first = job.first.max(1);
+            }
+        }
         self.roster = roster;
         self.unpark_all(now);
     }
@@ -213,6 +233,7 @@ impl Board {
     /// Computes all shares anew: some milliseconds for 100,000 jobs, so the caller does not do it for every change.
     pub fn share(&mut self, now: Instant) {
         self.shares_are_stale = false;
+        let inherits = std::mem::take(&mut self.has_heirs);
         let mut queues: BTreeMap<&QueueName, Vec<&JobId>> = BTreeMap::new();
         for (id, job) in &self.jobs {
             queues.entry(&job.entry.data.queue).or_default().push(id);
@@ -233,6 +254,9 @@ impl Board {
             .filter(|(id, job)| job.mine != mine.contains(*id))
             .map(|(id, job)| {
                 job.mine = !job.mine;
+                if job.mine && inherits {
+                    job.first = job.first.max(1);
+                }
                 id.clone()
             })
             .collect();
@@ -246,6 +270,10 @@ impl Board {
     #[must_use]
     pub fn next(&mut self, now: Instant) -> Option<JobId> {
         self.wake(now);
+        if let Some((_, id)) = self.ripe_first.first().cloned() {
+            // The others go on afterwards where they were.
+            return Some(self.hand_out(id));
+        }
         let ripe = if self.ripe_mine.is_empty() {
             &self.ripe_other
         } else {
@@ -259,11 +287,16 @@ impl Board {
             .clone();
         let id = rank.1.clone();
         self.last = Some(rank);
+        Some(self.hand_out(id))
+    }
+
+    fn hand_out(&mut self, id: JobId) -> JobId {
         self.lift(&id);
         if let Some(job) = self.jobs.get_mut(&id) {
             job.phase = Phase::Busy(false);
+            job.first = job.first.saturating_sub(1);
         }
-        Some(id)
+        id
     }
 
     /// Hands out this very job, unless it is handed out already.
@@ -287,6 +320,15 @@ impl Board {
     /// The job can be handed out again at once.
     pub fn ripen(&mut self, id: &JobId, now: Instant) {
         self.release(id, None, now);
+    }
+
+    /// The next `times` that the job is handed out come before all others: so many ranges of somebody who is gone wait in
+    /// it to be taken. When it can be handed out does not change.
+    pub fn put_first(&mut self, id: &JobId, times: u64, now: Instant) {
+        if let Some(job) = self.jobs.get_mut(id) {
+            job.first = job.first.max(times);
+            self.settle(id, now);
+        }
     }
 
     /// The job can be handed out again at `at`, or when it changes.
@@ -343,8 +385,8 @@ impl Board {
         match std::mem::replace(&mut job.place, Place::Nowhere) {
             Place::Ripe => {
                 let rank = (job.entry.life, id.clone());
-                if !self.ripe_mine.remove(&rank) {
-                    self.ripe_other.remove(&rank);
+                for ripe in [&mut self.ripe_first, &mut self.ripe_mine, &mut self.ripe_other] {
+                    ripe.remove(&rank);
                 }
             }
             Place::Later(at) => {
@@ -369,10 +411,10 @@ impl Board {
             }
             None => {
                 job.place = Place::Ripe;
-                let ripe = if job.mine {
-                    &mut self.ripe_mine
-                } else {
-                    &mut self.ripe_other
+                let ripe = match (job.first, job.mine) {
+                    (1.., _) => &mut self.ripe_first,
+                    (0, true) => &mut self.ripe_mine,
+                    (0, false) => &mut self.ripe_other,
                 };
                 ripe.insert((job.entry.life, id.clone()));
             }

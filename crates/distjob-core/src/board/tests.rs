@@ -96,7 +96,7 @@ fn a_death_brings_the_dead_ones_jobs_at_once() {
     board.meet(roster(&["a"]), now);
     assert!(board.shares_are_stale());
     board.share(now);
-    assert_eq!(order(&mut board, now, 2), ["j0", "j1"]);
+    assert_eq!(order(&mut board, now, 3), ["j1", "j0", "j1"]);
     assert_eq!(board.share_len(), 2);
 }
 
@@ -158,4 +158,70 @@ fn a_new_life_of_an_id_is_a_new_job() {
     board.see(&job, None, now);
     board.ripen(&job, now);
     assert_eq!(board.next(now), None);
+}
+
+#[test]
+fn an_own_job_that_was_parked_comes_first_when_somebody_is_gone() {
+    let (mut board, now) = board();
+    board.meet(roster(&["a", "b"]), now);
+    for (life, name) in (1..).zip(["j0", "j1", "j2", "j3"]) {
+        board.see(&id(name), entry("subm=5", life, 0), now);
+    }
+    board.share(now);
+    assert_eq!(order(&mut board, now, 3), ["j0", "j2", "j0"]);
+    for parked in ["j2", "j3"] {
+        assert!(board.take(&id(parked)).is_some());
+        board.park(&id(parked), now);
+    }
+    let later = now + HELP_AFTER;
+    board.meet(roster(&["a", "b", "c"]), later);
+    assert_eq!(board.next(later), Some(id("j2")), "in its turn");
+    board.park(&id("j2"), later);
+    assert_eq!(order(&mut board, later, 1), ["j0"]);
+    board.meet(roster(&["a", "b"]), later);
+    assert_eq!(
+        order(&mut board, later, 3),
+        ["j2", "j2", "j0"],
+        "out of turn, once"
+    );
+}
+
+#[test]
+fn jobs_that_a_departure_makes_mine_come_first_and_only_once() {
+    let (mut board, now) = board();
+    board.meet(roster(&["a", "b"]), now);
+    for (life, name) in (1..).zip(["u", "v", "w", "x", "y", "z"]) {
+        board.see(&id(name), entry("subm=5", life, 0), now);
+    }
+    board.share(now);
+    let later = now + HELP_AFTER;
+    let mine = order(&mut board, now, 3);
+    board.meet(roster(&["a"]), later);
+    board.share(later);
+    let inherited = order(&mut board, later, 3);
+    assert!(
+        inherited.iter().all(|id| !mine.contains(id)),
+        "{inherited:?} {mine:?}"
+    );
+    let all = order(&mut board, later, 6);
+    assert_eq!(
+        all.iter().collect::<BTreeSet<_>>().len(),
+        6,
+        "they take turns again: {all:?}"
+    );
+}
+
+#[test]
+fn a_job_with_ranges_of_the_dead_comes_first_as_often_as_there_are_ranges() {
+    let (mut board, now) = board();
+    for (life, name) in (1..).zip(["x", "y", "z"]) {
+        board.see(&id(name), entry("subm=5", life, 0), now);
+    }
+    board.put_first(&id("z"), 2, now);
+    assert_eq!(order(&mut board, now, 6), ["z", "z", "x", "y", "z", "x"]);
+    let busy = board.next(now).unwrap();
+    board.put_first(&busy, 1, now);
+    assert_ne!(board.next(now), Some(busy.clone()), "it is in hand");
+    board.ripen(&busy, now);
+    assert_eq!(board.next(now), Some(busy));
 }
