@@ -7,6 +7,7 @@
 //! - [`Proxy`] stands between a program and a server: it cuts, refuses, holds, delays, and loses one chosen reply.
 //! - [`Process`] is one of the project's programs: its log, signals, exit status and memory.
 //! - [`eventually()`] waits for what has no event.
+//! - [`audit`] reads what was done to the ledger from the servers' own logs.
 //!
 //! Functions return errors and start nothing in the background that outlives their value, so that other tools than tests
 //! can use them. Tests unwrap at once: a panic, unlike an error returned from a test, lets a dropped [`Process`] print its
@@ -15,6 +16,7 @@
 //! Every child process dies with the process that started it, however that ends ([`child`]).
 
 mod admin;
+pub mod audit;
 pub mod child;
 mod eventually;
 mod log;

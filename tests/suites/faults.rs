@@ -22,8 +22,6 @@ mod poison;
 mod redis_faults;
 #[path = "faults/rollback.rs"]
 mod rollback;
-#[path = "faults/transactions.rs"]
-mod transactions;
 #[path = "faults/watchers.rs"]
 mod watchers;
 #[path = "faults/zookeeper.rs"]

@@ -20,8 +20,6 @@ mod load;
 mod rig;
 #[path = "replies/submitter.rs"]
 mod submitter;
-#[path = "faults/transactions.rs"]
-mod transactions;
 #[path = "replies/views.rs"]
 mod views;
 #[path = "replies/watcher.rs"]

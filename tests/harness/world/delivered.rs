@@ -1,6 +1,7 @@
 //! What watchers deliver to files.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
@@ -20,11 +21,10 @@ pub struct Delivered {
     pub outcome: Result<Vec<u8>, String>,
 }
 
-impl World {
-    /// The lines that were delivered for a job, in the file's order; none when the file is not there (yet).
-    pub fn delivered(&self, queue: &str, id: &str) -> Result<Option<Vec<Delivered>>> {
-        let path = self.sink().join(queue).join(format!("{id}.jsonl"));
-        let text = match fs::read_to_string(&path) {
+impl Delivered {
+    /// The lines of a delivered file, in its order; none when the file is not there.
+    pub fn read(path: &Path) -> Result<Option<Vec<Self>>> {
+        let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             text => text.with_context(|| format!("read {}", path.display()))?,
         };
@@ -37,6 +37,13 @@ impl World {
         let parsed =
             lines.map(|(at, line)| parse(line).with_context(|| format!("{}:{}", path.display(), at + 1)));
         parsed.collect::<Result<_>>().map(Some)
+    }
+}
+
+impl World {
+    /// The lines that were delivered for a job, in the file's order; none when the file is not there (yet).
+    pub fn delivered(&self, queue: &str, id: &str) -> Result<Option<Vec<Delivered>>> {
+        Delivered::read(&self.sink().join(queue).join(format!("{id}.jsonl")))
     }
 
     /// As [`World::delivered`], and checks that it is whole: every index of a job of `tasks` once, in order, with its own

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use harness::audit::Ledger;
 use harness::{Delivered, Process, Program, World, eventually};
 use redis::AsyncCommands as _;
 
-use crate::audit::{Ledger, audit};
+use crate::audit::audit;
 
 /// For what takes some seconds on an idle machine.
 pub(crate) const SOON: Duration = Duration::from_secs(40);

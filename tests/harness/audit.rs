@@ -1,0 +1,177 @@
+//! What every program did to the ledger, held against the table of transitions.
+//!
+//! The servers' own logs of transactions tell all that happened, in order and with the session that did it: nothing that
+//! a program did between two looks of a test can be missed.
+
+pub mod transactions;
+
+use std::collections::{BTreeMap, HashMap};
+
+use self::transactions::{Change, Transaction};
+
+/// The states through which one life of a job went, the first being that of its creation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Life {
+    /// The words that its data began with, in order.
+    pub states: Vec<String>,
+    /// Whether its znode is gone.
+    pub is_over: bool,
+    /// How many executors' znodes went away while it lived.
+    pub departures: u64,
+}
+
+/// Every life of every job, by id.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The lives of an id, oldest first.
+    pub jobs: BTreeMap<String, Vec<Life>>,
+    /// Each write that the table does not allow, or that was made without the lock that it needs, for people.
+    pub violations: Vec<String>,
+    locks: HashMap<String, i64>,
+    executors: HashMap<String, i64>,
+    departures: u64,
+}
+
+/// Whether a job may go from one state to another, and whether that takes its lock.
+fn rule(from: &str, to: &str) -> Option<NeedsLock> {
+    match (from, to) {
+        ("subm", "prcd") | ("lost", "subm") | ("subm" | "prcd" | "zpd" | "lost", "cncl") => {
+            Some(NeedsLock::No)
+        }
+        ("prcd" | "zpd", "subm" | "lost" | "uploaded") | ("prcd", "zpd") => Some(NeedsLock::Yes),
+        _ => None,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NeedsLock {
+    Yes,
+    No,
+}
+
+impl Ledger {
+    /// Replays all transactions, in their order, as far as they are about the znodes below `root`.
+    #[must_use]
+    pub fn replay(root: &str, transactions: &[Transaction]) -> Self {
+        let mut ledger = Self::default();
+        for transaction in transactions {
+            ledger.apply(root, transaction);
+        }
+        ledger.close_lives();
+        ledger
+    }
+
+    fn apply(&mut self, root: &str, transaction: &Transaction) {
+        let session = transaction.session;
+        for change in &transaction.changes {
+            let Some(path) = change.path() else {
+                self.close(session);
+                continue;
+            };
+            let Some((directory, id)) = path
+                .strip_prefix(root.trim_end_matches('/'))
+                .and_then(|rest| rest.strip_prefix('/')?.split_once('/'))
+            else {
+                continue;
+            };
+            let wrong = match (directory, change) {
+                ("jobs", Change::Create { data, .. }) => self.create(id, &state(data)),
+                ("jobs", Change::Set { data, .. }) => self.set(id, &state(data), session),
+                ("jobs", _) => self.delete(id, session),
+                ("watchlocks", Change::Create { .. }) => {
+                    self.locks.insert(id.to_owned(), session);
+                    None
+                }
+                ("watchlocks", Change::Delete { .. }) => (self.locks.remove(id) != Some(session))
+                    .then(|| "deleted another session's lock".to_owned()),
+                ("executors", Change::Create { .. }) => {
+                    self.executors.insert(id.to_owned(), session);
+                    None
+                }
+                ("executors", Change::Delete { .. }) => {
+                    self.departures += u64::from(self.executors.remove(id).is_some());
+                    None
+                }
+                _ => None,
+            };
+            let told = wrong.map(|wrong| format!("{:#x}: job {id}: {wrong}", transaction.zxid));
+            self.violations.extend(told);
+        }
+    }
+
+    /// Takes away what a session owned.
+    fn close(&mut self, session: i64) {
+        self.locks.retain(|_, owner| *owner != session);
+        let before = self.executors.len();
+        self.executors.retain(|_, owner| *owner != session);
+        self.departures += (before - self.executors.len()) as u64;
+    }
+
+    fn create(&mut self, id: &str, state: &str) -> Option<String> {
+        let life = Life {
+            states: vec![state.to_owned()],
+            is_over: false,
+            // Until it is over: how many there were before it.
+            departures: self.departures,
+        };
+        self.jobs.entry(id.to_owned()).or_default().push(life);
+        (state != "subm").then(|| format!("created as {state}"))
+    }
+
+    fn set(&mut self, id: &str, to: &str, session: i64) -> Option<String> {
+        let is_locked = self.locks.get(id) == Some(&session);
+        let Some(life) = self.living(id) else {
+            return Some(format!("set to {to} although it is not there"));
+        };
+        let from = life.states.last().cloned().unwrap_or_default();
+        life.states.push(to.to_owned());
+        match rule(&from, to) {
+            None => Some(format!("from {from} to {to}")),
+            Some(NeedsLock::Yes) if !is_locked => Some(format!("from {from} to {to} without the lock")),
+            Some(_) => None,
+        }
+    }
+
+    fn delete(&mut self, id: &str, session: i64) -> Option<String> {
+        let is_locked = self.locks.get(id) == Some(&session);
+        let departures = self.departures;
+        let Some(life) = self.living(id) else {
+            return Some("deleted although it is not there".to_owned());
+        };
+        life.end(departures);
+        let state = life.states.last().cloned().unwrap_or_default();
+        if !is_locked {
+            Some(format!("deleted as {state} without the lock"))
+        } else if !["uploaded", "cncl"].contains(&state.as_str()) {
+            Some(format!("deleted as {state}"))
+        } else {
+            None
+        }
+    }
+
+    fn living(&mut self, id: &str) -> Option<&mut Life> {
+        self.jobs.get_mut(id)?.last_mut().filter(|life| !life.is_over)
+    }
+
+    /// Counts for the lives that go on as if they ended now.
+    fn close_lives(&mut self) {
+        let departures = self.departures;
+        let going_on = self.jobs.values_mut().flatten().filter(|life| !life.is_over);
+        for life in going_on {
+            life.departures = departures - life.departures;
+        }
+    }
+}
+
+impl Life {
+    fn end(&mut self, departures: u64) {
+        self.is_over = true;
+        self.departures = departures - self.departures;
+    }
+}
+
+/// The state that a job's data begins with.
+fn state(data: &[u8]) -> String {
+    let text = String::from_utf8_lossy(data);
+    text.split('=').next().unwrap_or_default().to_owned()
+}
