@@ -35,24 +35,45 @@ pub struct Cast {
     pub session_timeout: Duration,
 }
 
-/// One fault, at its time.
+/// One fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// Counts from 1, in the order of the plan.
     pub number: u32,
-    /// When it begins, counted from the end of the warm-up.
-    pub at: Duration,
+    /// How long after the beginning of its scene it begins.
+    pub lag: Duration,
     /// How long it lasts. What a fault needs for healing comes on top.
     pub lasts: Duration,
     /// What happens.
     pub nemesis: Nemesis,
 }
 
+/// Faults that happen together: one, or a pair.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scene {
+    /// How long all is quiet before it.
+    pub quiet: Duration,
+    /// In the order in which they begin.
+    pub steps: Vec<Step>,
+}
+
 /// The faults of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// In the order in which they begin.
-    pub steps: Vec<Step>,
+    /// One after the other.
+    pub scenes: Vec<Scene>,
+}
+
+impl Scene {
+    /// How long it lasts, if healing takes no time.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        self.steps
+            .iter()
+            .map(|step| step.lag + step.lasts)
+            .max()
+            .unwrap_or_default()
+    }
 }
 
 impl Plan {
@@ -66,14 +87,39 @@ impl Plan {
     pub fn draw(seed: u64, length: Duration, kinds: &[Kind], cast: &Cast) -> Self {
         draw::draw(seed, length, kinds, cast)
     }
+
+    /// All faults, in the order of the plan.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.scenes.iter().flat_map(|scene| &scene.steps)
+    }
+
+    /// How long it takes, if healing takes no time.
+    #[must_use]
+    pub fn lasts(&self) -> Duration {
+        self.scenes.iter().map(|scene| scene.quiet + scene.lasts()).sum()
+    }
+}
+
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut at = Duration::ZERO;
+        for scene in &self.scenes {
+            at += scene.quiet;
+            for step in &scene.steps {
+                writeln!(f, "{:>7.1} s {step}", (at + step.lag).as_secs_f64())?;
+            }
+            at += scene.lasts();
+        }
+        Ok(())
+    }
 }
 
 impl Display for Step {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:>7.1} s  {:>5.1} s  {}",
-            self.at.as_secs_f64(),
+            "#{:<4} {:>5.1} s  {}",
+            self.number,
             self.lasts.as_secs_f64(),
             self.nemesis
         )

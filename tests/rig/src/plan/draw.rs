@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{Cast, From, Half, Kind, Nemesis, Plan, Step, Victim, Way};
+use super::{Cast, From, Half, Kind, Nemesis, Plan, Scene, Step, Victim, Way};
 
 /// Between the end of one fault and the beginning of the next: long enough to see jobs finish.
 const QUIET_MS: Range<u64> = 2_500..6_500;
@@ -19,38 +19,33 @@ const LAG_MS: Range<u64> = 0..1_500;
 
 pub(super) fn draw(seed: u64, length: Duration, kinds: &[Kind], cast: &Cast) -> Plan {
     let mut deck = Deck::new(seed, kinds, cast);
-    let mut steps = Vec::new();
-    let mut at = Duration::ZERO;
+    let mut plan = Plan { scenes: Vec::new() };
+    let mut number = 0;
     while let Some(kind) = deck.next() {
-        let mut pair = vec![(at, kind)];
+        let quiet = Duration::from_millis(deck.rng.random_range(QUIET_MS));
+        let mut pair = vec![(Duration::ZERO, kind)];
         if deck.rng.random_ratio(1, PAIR_ONE_IN) {
-            let second = deck.next_beside(kind);
             let lag = Duration::from_millis(deck.rng.random_range(LAG_MS));
-            pair.extend(second.map(|second| (at + lag, second)));
+            pair.extend(deck.next_beside(kind).map(|second| (lag, second)));
         }
-        let begun = steps.len();
-        for (at, kind) in pair {
+        let mut steps = Vec::new();
+        for (lag, kind) in pair {
+            number += 1;
             let (nemesis, lasts) = decide(kind, &mut deck.rng, cast);
-            let number = u32::try_from(steps.len() + 1).unwrap_or(u32::MAX);
             steps.push(Step {
                 number,
-                at,
+                lag,
                 lasts,
                 nemesis,
             });
         }
-        let end = steps[begun..]
-            .iter()
-            .map(|step| step.at + step.lasts)
-            .max()
-            .unwrap_or(at);
-        if end > length {
-            steps.truncate(begun);
+        plan.scenes.push(Scene { quiet, steps });
+        if plan.lasts() > length {
+            plan.scenes.pop();
             break;
         }
-        at = end + Duration::from_millis(deck.rng.random_range(QUIET_MS));
     }
-    Plan { steps }
+    plan
 }
 
 /// The kinds in the order in which they come, shuffled anew when all have come.

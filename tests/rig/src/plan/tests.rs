@@ -17,7 +17,7 @@ fn plan(seed: u64, minutes: u64, kinds: &[Kind]) -> Plan {
 
 fn counts(plan: &Plan) -> BTreeMap<Kind, usize> {
     let mut counts = BTreeMap::new();
-    for step in &plan.steps {
+    for step in plan.steps() {
         *counts.entry(step.nemesis.kind()).or_default() += 1;
     }
     counts
@@ -75,46 +75,42 @@ fn without_a_replica_nothing_is_promoted() {
     let plan = Plan::draw(1, Duration::from_secs(3600), &[], &cast);
     assert!(!counts(&plan).contains_key(&Kind::PromoteReplica));
     let plan = Plan::draw(1, Duration::from_secs(3600), &[Kind::PromoteReplica], &cast);
-    assert_eq!(plan.steps, []);
+    assert_eq!(plan.scenes, []);
 }
 
 #[test]
 fn faults_at_the_same_time_never_seize_the_same_thing_and_never_are_three() {
     for seed in 0..50 {
-        let steps = plan(seed, 60, &[]).steps;
-        for (place, step) in steps.iter().enumerate() {
-            let overlapping = steps[..place]
-                .iter()
-                .filter(|earlier| earlier.at + earlier.lasts > step.at)
-                .collect::<Vec<_>>();
-            assert!(overlapping.len() <= 1, "seed {seed}: {step}");
-            assert!(
-                overlapping
-                    .iter()
-                    .all(|earlier| earlier.nemesis.kind().seizes() != step.nemesis.kind().seizes()),
-                "seed {seed}: {step} beside {overlapping:?}"
-            );
+        for scene in plan(seed, 60, &[]).scenes {
+            assert!((1..=2).contains(&scene.steps.len()), "seed {seed}: {scene:?}");
+            if let [first, second] = &scene.steps[..] {
+                let seized = [first, second].map(|step| step.nemesis.kind().seizes());
+                assert_ne!(seized[0], seized[1], "seed {seed}: {first} beside {second}");
+            }
         }
     }
 }
 
 #[test]
-fn pairs_occur_and_most_faults_are_followed_by_quiet() {
-    let steps = plan(5, 60, &[]).steps;
-    let gaps = steps
-        .windows(2)
-        .filter(|pair| pair[1].at >= pair[0].at + pair[0].lasts + Duration::from_secs(2));
-    let (gaps, steps) = (gaps.count(), steps.len());
+fn faults_come_alone_and_in_pairs_with_quiet_before_each() {
+    let scenes = plan(5, 60, &[]).scenes;
+    let pairs = scenes.iter().filter(|scene| scene.steps.len() == 2).count();
     assert!(
-        gaps * 10 > steps * 6 && gaps * 10 < steps * 9,
-        "{gaps} quiet stretches after {steps} faults"
+        pairs * 5 > scenes.len() && pairs * 2 < scenes.len(),
+        "{pairs} of {}",
+        scenes.len()
     );
+    assert!(scenes.iter().all(|scene| scene.quiet >= Duration::from_secs(2)));
 }
 
 #[test]
-fn every_fault_ends_within_the_run() {
-    for step in plan(11, 2, &[]).steps {
-        assert!(step.at + step.lasts <= Duration::from_secs(120), "{step}");
+fn every_fault_ends_within_the_run_and_none_is_missing_at_its_end() {
+    for seed in 0..50 {
+        let lasts = plan(seed, 2, &[]).lasts();
+        assert!(
+            lasts <= Duration::from_secs(120) && lasts > Duration::from_secs(90),
+            "{lasts:?}"
+        );
     }
 }
 
@@ -131,18 +127,25 @@ fn a_kind_is_read_back_from_its_name() {
 }
 
 #[test]
-fn a_step_reads_as_a_line() {
+fn a_plan_reads_as_lines() {
     let nemesis = Nemesis::CutOff {
         victim: Victim::Executor(2),
         from: From::Servers,
         way: Way::Out,
     };
+    let (lag, lasts) = (Duration::from_millis(340), Duration::from_secs(4));
     let step = Step {
         number: 1,
-        at: Duration::from_millis(12_340),
-        lasts: Duration::from_secs(4),
+        lag,
+        lasts,
         nemesis,
     };
-    let expected = "   12.3 s    4.0 s  partition-zookeeper executor-2 from all ZooKeeper servers, one-way: it is not heard";
-    assert_eq!(step.to_string(), expected);
+    let plan = Plan {
+        scenes: vec![Scene {
+            quiet: Duration::from_secs(12),
+            steps: vec![step],
+        }],
+    };
+    let line = "   12.3 s #1      4.0 s  partition-zookeeper executor-2 from all ZooKeeper servers, one-way: it is not heard\n";
+    assert_eq!(plan.to_string(), line);
 }
