@@ -1,15 +1,15 @@
 //! What the executor holds right now.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use distjob_core::{JobId, Zxid};
 
 /// The leases in hand, and the jobs on which there may be some that nobody knows of.
 #[derive(Debug, Default)]
 pub(crate) struct Hands {
-    held: HashMap<JobId, Held>,
+    held: BTreeMap<JobId, Held>,
     /// Jobs with a request whose reply was unclear: the store may lease us what we do not know of.
-    doubtful: HashSet<(JobId, Zxid)>,
+    doubtful: BTreeSet<(JobId, Zxid)>,
     leases: usize,
 }
 
@@ -80,7 +80,7 @@ impl Hands {
     }
 
     /// All jobs on which the store may lease us something.
-    pub(crate) fn jobs(&self) -> HashSet<(JobId, Zxid)> {
+    pub(crate) fn jobs(&self) -> BTreeSet<(JobId, Zxid)> {
         let held = self.held.iter().map(|(id, held)| (id.clone(), held.life));
         held.chain(self.doubtful.iter().cloned()).collect()
     }

@@ -1,4 +1,4 @@
-//! Running one lease: task by task on a thread of its own, recorded commit by commit.
+//! Running one lease: stretch by stretch by its handler, recorded commit by commit.
 
 use std::{
     borrow::Cow,
@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use distjob_core::{
@@ -15,12 +15,15 @@ use distjob_core::{
     store::{Commit, CommitRequest, Grant},
 };
 use distjob_runtime::store::JobStore;
-use tokio::{task::spawn_blocking, time::sleep};
+use futures::future::BoxFuture;
+use tokio::time::{Instant, sleep};
 
-use crate::{handler::Handler, metrics::ExecutorMetrics};
+use crate::{
+    handler::{Handler, Ran, Stretch, StretchLimits},
+    metrics::ExecutorMetrics,
+};
 
 /// What a lease needs to be run.
-#[derive(Clone)]
 pub(crate) struct Runner {
     /// Where outcomes are recorded.
     pub(crate) store: JobStore,
@@ -37,10 +40,8 @@ pub(crate) struct Runner {
 /// How outcomes are cut into commits, and when a task is given up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunLimits {
-    /// Bytes of outcomes after which a commit is due.
-    pub(crate) commit_bytes: u64,
-    /// Time after which a commit is due.
-    pub(crate) commit_every: Duration,
+    /// When a commit is due.
+    pub(crate) stretch: StretchLimits,
     /// From so many deaths on a task is not run again; 0: never.
     pub(crate) poison_after: u32,
 }
@@ -81,11 +82,12 @@ pub(crate) struct Ended {
     pub(crate) elapsed: Duration,
 }
 
-/// The outcomes of the next few tasks.
-struct Stretch {
-    tasks: Vec<Vec<u8>>,
-    packed: Packed,
-    elapsed: Duration,
+/// What the store granted.
+struct Granted {
+    /// The index of the first task.
+    first: u64,
+    /// The payloads from there on.
+    tasks: Arc<[Vec<u8>]>,
 }
 
 impl Runner {
@@ -93,8 +95,7 @@ impl Runner {
     /// recorded.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the lease as the last commit left it; a task that runs goes on to its end on its
-    /// thread, and its outcome is forgotten.
+    /// Dropping the future leaves the lease as the last commit left it, and drops the handler's.
     pub(crate) async fn run(self, work: Work, limits: RunLimits) -> Ended {
         let Work {
             id,
@@ -103,8 +104,10 @@ impl Runner {
             grant,
             ..
         } = work;
-        let first = grant.lease.range.lo();
-        let mut tasks = grant.tasks;
+        let granted = Granted {
+            first: grant.lease.range.lo(),
+            tasks: grant.tasks.into(),
+        };
         let mut lease = grant.lease;
         let hi = lease.range.hi();
         let mut ended = Ended {
@@ -118,17 +121,19 @@ impl Runner {
             elapsed: Duration::ZERO,
         };
         while !self.halt.load(Ordering::Relaxed) {
-            let stretch = self.clone().stretch(tasks, first, lease, limits).await;
-            tasks = stretch.tasks;
-            ended.tasks_run += stretch.packed.count();
-            ended.elapsed += stretch.elapsed;
-            if stretch.packed.is_empty() {
+            let ran = match treatment(&lease, limits.poison_after) {
+                Treatment::Run => self.stretch(&ended, &granted, lease.range, limits.stretch).await,
+                Treatment::GiveUp => self.give_up(lease),
+            };
+            ended.tasks_run += ran.outcomes.count();
+            ended.elapsed += ran.elapsed;
+            if ran.outcomes.is_empty() {
                 break;
             }
-            let commit = self.commit(&ended.id, life, lease.range, &stretch.packed).await;
+            let commit = self.commit(&ended.id, life, lease.range, &ran.outcomes).await;
             match after_commit(&commit, hi) {
                 // Before the first task there is nothing that this grant has payloads for.
-                AfterCommit::Continue(rest) if rest.range.lo() >= first => lease = rest,
+                AfterCommit::Continue(rest) if rest.range.lo() >= granted.first => lease = rest,
                 AfterCommit::Continue(_) => break,
                 AfterCommit::Complete => {
                     ended.is_over = true;
@@ -144,50 +149,29 @@ impl Runner {
         ended
     }
 
-    /// Runs tasks from the front of `lease` until a commit is due. `tasks` are those from index `first` on.
-    async fn stretch(self, tasks: Vec<Vec<u8>>, first: u64, lease: Lease, limits: RunLimits) -> Stretch {
-        let running = spawn_blocking(move || {
-            let begun = Instant::now();
-            let packed = match treatment(&lease, limits.poison_after) {
-                Treatment::Run => self.run_tasks(&tasks, first, lease.range, limits),
-                Treatment::GiveUp => self.give_up(lease),
-            };
-            Stretch {
-                tasks,
-                packed,
-                elapsed: begun.elapsed(),
-            }
-        });
-        match running.await {
-            Ok(stretch) => stretch,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is going down, and this future with it.
-                Err(_) => std::future::pending().await,
-            },
-        }
+    /// Lets the handler run what is left of a lease, until a commit is due.
+    fn stretch(
+        &self,
+        ended: &Ended,
+        granted: &Granted,
+        range: TaskRange,
+        limits: StretchLimits,
+    ) -> BoxFuture<'static, Ran> {
+        self.handler.run(Stretch {
+            id: ended.id.clone(),
+            life: ended.life,
+            queue: ended.queue.clone(),
+            tasks: Arc::clone(&granted.tasks),
+            first: granted.first,
+            range,
+            limits,
+            halt: Arc::clone(&self.halt),
+            begun: Instant::now(),
+            outcomes: Packed::default(),
+        })
     }
 
-    fn run_tasks(&self, tasks: &[Vec<u8>], first: u64, range: TaskRange, limits: RunLimits) -> Packed {
-        let begun = Instant::now();
-        let mut packed = Packed::default();
-        let front = usize::try_from(range.lo() - first).unwrap_or(usize::MAX);
-        for payload in tasks.iter().skip(front) {
-            if self.halt.load(Ordering::Relaxed) {
-                break;
-            }
-            match self.handler.handle(payload) {
-                Ok(value) => packed.push(Outcome::Ok(&value)),
-                Err(error) => packed.push(Outcome::Err(error.as_bytes())),
-            }
-            if packed.bytes().len() as u64 >= limits.commit_bytes || begun.elapsed() >= limits.commit_every {
-                break;
-            }
-        }
-        packed
-    }
-
-    fn give_up(&self, lease: Lease) -> Packed {
+    fn give_up(&self, lease: Lease) -> Ran {
         let message: Cow<'_, str> = format!(
             "given up: {} executors died while they ran this task",
             lease.attempts
@@ -196,7 +180,10 @@ impl Runner {
         let mut packed = Packed::default();
         packed.push(Outcome::Err(message.as_bytes()));
         self.metrics.tasks_given_up.inc();
-        packed
+        Ran {
+            outcomes: packed,
+            elapsed: Duration::ZERO,
+        }
     }
 
     /// Records outcomes, however long that takes. An unclear commit is repeated; it takes effect once.

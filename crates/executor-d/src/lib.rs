@@ -6,7 +6,7 @@
 //! **Architecture invariant:** nothing here decides what an answer of the store means; that is
 //! [`distjob_core::executor`]. Nothing here remembers anything across terms but the pace of tasks.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use distjob_core::Role;
 use distjob_runtime::{
@@ -27,6 +27,7 @@ mod visit;
 pub use config::{Config, ExecutorConfig};
 
 use self::{
+    handler::Handler,
     metrics::ExecutorMetrics,
     server::{Executor, Server, TermEnd},
 };
@@ -34,11 +35,52 @@ use self::{
 /// The configuration as it is shipped.
 pub const EMBEDDED_CONFIG: &str = include_str!("../../../config/executor-d.toml");
 
+/// What an executor works with outside of its process.
+#[derive(Debug)]
+pub struct Outside {
+    /// How to reach the ledger.
+    pub session: SessionSettings,
+    /// The store.
+    pub store: JobStore,
+    /// What is done with tasks.
+    pub handler: Arc<dyn Handler>,
+}
+
+impl Outside {
+    /// What the configuration names.
+    ///
+    /// # Errors
+    /// When it cannot be used after all.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self {
+            session: SessionSettings::new(&config.zookeeper)?,
+            store: JobStore::new(&StoreSettings::try_from(&config.redis)?)?,
+            handler: handler::built_in(),
+        })
+    }
+}
+
 /// Runs an executor until it is asked to stop.
 ///
 /// # Errors
 /// When the configuration cannot be used after all.
 pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
+    let outside = Outside::new(&context.settings)?;
+    run_with(outside, context).await;
+    Ok(())
+}
+
+/// Runs an executor with given stores and handler until it is asked to stop.
+///
+/// # Cancel safety
+/// Dropping the future is the executor's death: all that it began ends with it, and its session, too, without a word
+/// to the servers about what it holds.
+pub async fn run_with(outside: Outside, context: Context<Config>) {
+    let Outside {
+        session,
+        store,
+        handler,
+    } = outside;
     let Context {
         settings,
         updates,
@@ -47,20 +89,18 @@ pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
         readiness,
         metrics,
     } = context;
-    let session = SessionSettings::new(&settings.zookeeper)?;
     let doorman = Doorman {
         settings: TermSettings {
             session,
             role: Role::Executor,
             scrub_every: settings.executor.scrub_every,
         },
-        store: JobStore::new(&StoreSettings::try_from(&settings.redis)?)?,
+        store,
         conditions: Conditions::require(&readiness),
     };
     let metrics = ExecutorMetrics::register(&metrics);
     let queues = settings.executor.queues.clone();
     let slots = u32::try_from(settings.executor.slots()).unwrap_or(u32::MAX);
-    let handler = Arc::from(handler::built_in());
     let mut executor = Executor {
         doorman,
         handler,
@@ -68,7 +108,7 @@ pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
         stop,
         heartbeat,
         metrics,
-        paces: HashMap::new(),
+        paces: BTreeMap::new(),
     };
     while let Some(term) = executor
         .doorman
@@ -80,5 +120,4 @@ pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
             break;
         }
     }
-    Ok(())
 }

@@ -6,13 +6,15 @@
 //!                      └───────────────┴───────────────────────────────────────────────┘
 //! ```
 //!
-//! Reading order: this file (the events and what follows from each), `pump` (what to start next), `drain` (leaving).
+//! Reading order: this file (the events and what follows from each), `pump` (what to start next), `estate` (what the
+//! dead left), `drain` (leaving).
 
 mod drain;
+mod estate;
 mod pump;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -21,7 +23,7 @@ use std::{
 };
 
 use distjob_core::{
-    JobId, QueueName, Roster, Zxid,
+    Holder, JobId, QueueName, Roster, Zxid,
     board::{Board, BoardSettings, Interest},
     width::Pace,
 };
@@ -84,7 +86,7 @@ pub(crate) struct Executor {
     /// What is counted.
     pub(crate) metrics: ExecutorMetrics,
     /// What is known of the tasks of each queue.
-    pub(crate) paces: HashMap<QueueName, Pace>,
+    pub(crate) paces: BTreeMap<QueueName, Pace>,
 }
 
 /// A visit that came back.
@@ -115,6 +117,8 @@ enum Event {
     Visited(Visited),
     Finished(Finished),
     Belongs(bool),
+    /// Ranges of the dead were freed, so many of each of these jobs.
+    Freed(Vec<(JobId, u64)>),
     Members,
     Jobs(BTreeMap<JobId, JobChange>),
     /// The connection to the store came or went.
@@ -141,10 +145,14 @@ pub(crate) struct Server<'a> {
     /// Leases that wait for a slot.
     queue: VecDeque<Work>,
     /// Jobs that are being marked as processed.
-    ending: HashSet<JobId>,
+    ending: BTreeSet<JobId>,
     visits: JoinSet<Visited>,
     running: JoinSet<Ended>,
     finishing: JoinSet<Finished>,
+    /// Executors that died since their estates were last looked into.
+    departed: Vec<Holder>,
+    /// Free what the dead held.
+    estates: JoinSet<Vec<(JobId, u64)>>,
     /// Asks whether store and ledger belong together.
     asking: JoinSet<bool>,
     /// While they do not: when to ask again.
@@ -168,7 +176,7 @@ impl<'a> Server<'a> {
             sharing: config.sharing,
             help_after: config.help_after,
         };
-        let now = Instant::now();
+        let now = clock();
         Self {
             board: Board::new(term.holder().name.clone(), settings),
             executors: term.executors.subscribe(),
@@ -181,10 +189,12 @@ impl<'a> Server<'a> {
             isolated: VecDeque::new(),
             alone: false,
             queue: VecDeque::new(),
-            ending: HashSet::new(),
+            ending: BTreeSet::new(),
             visits: JoinSet::new(),
             running: JoinSet::new(),
             finishing: JoinSet::new(),
+            departed: Vec::new(),
+            estates: JoinSet::new(),
             asking: JoinSet::new(),
             ask_at: None,
             check_at: now + CHECK_EVERY,
@@ -199,7 +209,7 @@ impl<'a> Server<'a> {
     pub(crate) async fn serve(mut self) -> TermEnd {
         let end = loop {
             self.executor.heartbeat.beat();
-            let now = Instant::now();
+            let now = clock();
             if self.store_was_away_too_long(now) {
                 tracing::warn!(
                     "redis was away for too long: leaving, so that others can have what is leased here"
@@ -214,7 +224,7 @@ impl<'a> Server<'a> {
                     tracing::warn!(member = %self.term.holder().name, why, "the term is over, beginning another one");
                     break TermEnd::Over;
                 }
-                event => self.handle(event, Instant::now()),
+                event => self.handle(event, clock()),
             }
         };
         self.halt.store(true, Ordering::Relaxed);
@@ -242,6 +252,7 @@ impl<'a> Server<'a> {
             Some(visited) = self.visits.join_next() => Event::Visited(joined(visited)),
             Some(finished) = self.finishing.join_next() => Event::Finished(joined(finished)),
             Some(belongs) = self.asking.join_next() => Event::Belongs(joined(belongs)),
+            Some(freed) = self.estates.join_next() => Event::Freed(joined(freed)),
             Ok(()) = self.executors.changed() => Event::Members,
             changes = self.term.jobs.changes() => Event::Jobs(changes),
             Ok(()) = self.executor.updates.changed() => Event::Settings,
@@ -260,9 +271,14 @@ impl<'a> Server<'a> {
             Event::Belongs(belongs) => {
                 self.ask_at = (!belongs).then(|| now + BELONGING_PAUSE);
             }
+            Event::Freed(freed) => {
+                for (id, ranges) in freed {
+                    self.board.put_first(&id, ranges, now);
+                }
+            }
             Event::Members => {
                 let roster = self.executors.borrow_and_update().clone();
-                self.board.meet(roster, now);
+                self.departed.extend(self.board.meet(roster, now));
             }
             Event::Jobs(changes) => {
                 for (id, change) in changes {
@@ -297,21 +313,28 @@ impl<'a> Server<'a> {
 
     fn act_on(&mut self, id: JobId, life: Zxid, found: Found, now: Instant) {
         match found {
-            Found::Lease(grant) => {
+            Found::Lease { grant, freed } => {
                 let range = grant.lease.range;
                 if self.hands.take(&id, life, range.hi()) {
                     let queue = self.board.entry(&id).map(|entry| entry.data.queue.clone());
                     // The job may have left the board since; the fence decides whether the work counts.
                     let queue = queue.unwrap_or_else(QueueName::default_queue);
                     let expected = self.pace(&queue).expect(range.len());
-                    self.queue.push_back(Work {
+                    let was_left_by_the_dead = grant.lease.attempts > 0;
+                    let work = Work {
                         id: id.clone(),
                         life,
                         queue,
                         grant,
                         expected,
-                    });
+                    };
+                    if was_left_by_the_dead {
+                        self.queue.push_front(work);
+                    } else {
+                        self.queue.push_back(work);
+                    }
                 }
+                self.board.put_first(&id, freed, now);
                 if !self.ending.contains(&id) {
                     self.board.ripen(&id, now);
                 }
@@ -415,6 +438,11 @@ impl<'a> Server<'a> {
                 .unmet("the session has no connection");
         }
     }
+}
+
+/// The time by tokio's clock, which a simulation pauses.
+fn clock() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 /// The outcome of a task that is never cancelled while the loop runs.

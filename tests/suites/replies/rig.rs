@@ -119,7 +119,8 @@ impl Rig {
     }
 
     fn executions(&self) -> u64 {
-        fs::metadata(self.executions_file()).unwrap().len()
+        let listed = fs::read_to_string(self.executions_file()).unwrap();
+        listed.lines().count() as u64
     }
 
     fn executions_file(&self) -> PathBuf {

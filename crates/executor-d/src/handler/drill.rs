@@ -1,14 +1,18 @@
-//! A handler for tests, in debug builds only: tasks that sleep, fail, or take their executor down with them.
+//! Tasks for tests, in debug builds only: they sleep, hang, fail, bloat, or take their executor down with them.
 //!
-//! `DISTJOB_TEST_HANDLER=drill` makes it the handler. `DISTJOB_TEST_TASK_DELAY_US` lets every task take so many
-//! microseconds longer, with this handler or around the usual one. `DISTJOB_TEST_EXECUTIONS` names a file to which
-//! each execution appends one byte: its size is the number of executions.
+//! `DISTJOB_TEST_HANDLER=drill` makes it what is done with tasks. `DISTJOB_TEST_TASK_DELAY_US` lets every task take so
+//! many microseconds longer, with this or around the usual one. `DISTJOB_TEST_EXECUTIONS` names a file to which each
+//! execution appends a line: the first 64 bytes of the payload, with `?` for what is no visible ASCII.
 
 use std::{borrow::Cow, fs::File, io::Write as _, thread, time::Duration};
 
-use super::{Handler, Prime, Verdict};
+use super::{Function, Prime, Verdict};
 
-/// Payloads: `sleep <ms>`, `fail <message>`, `abort`, and anything else is its own value.
+/// How much of a payload is noted.
+const NOTED_MAX: usize = 64;
+
+/// Payloads: `sleep <ms>`, `hang`, `fail <message>`, `bloat <bytes>` (its value has so many), `abort`, and anything else
+/// is its own value.
 #[derive(Debug)]
 pub struct Drill {
     commands: bool,
@@ -33,14 +37,25 @@ impl Drill {
             executions,
         })
     }
+
+    fn note(&self, payload: &[u8]) {
+        let Some(mut file) = self.executions.as_ref() else {
+            return;
+        };
+        let noted = payload.iter().take(NOTED_MAX);
+        let visible = noted.map(|byte| match byte {
+            b' '..=b'~' => *byte,
+            _ => b'?',
+        });
+        let line: Vec<u8> = visible.chain([b'\n']).collect();
+        // One write a line: appending is atomic, whoever else does. A list that is too short fails the test that reads it.
+        let _ = file.write_all(&line);
+    }
 }
 
-impl Handler for Drill {
+impl Function for Drill {
     fn handle(&self, payload: &[u8]) -> Verdict {
-        if let Some(mut file) = self.executions.as_ref() {
-            // A count that is too small fails the test that reads it.
-            let _ = file.write_all(b".");
-        }
+        self.note(payload);
         thread::sleep(self.delay);
         if !self.commands {
             return Prime.handle(payload);
@@ -48,12 +63,41 @@ impl Handler for Drill {
         let text = std::str::from_utf8(payload).unwrap_or_default();
         match text.split_once(' ').unwrap_or((text, "")) {
             ("abort", _) => std::process::abort(),
+            ("hang", _) => loop {
+                thread::park();
+            },
             ("fail", message) => Err(Cow::Owned(message.to_owned())),
+            ("bloat", bytes) => Ok(Cow::Owned(vec![b'b'; bytes.parse().unwrap_or(0)])),
             ("sleep", ms) => {
                 thread::sleep(Duration::from_millis(ms.parse().unwrap_or(0)));
                 Ok(Cow::Borrowed(b"slept"))
             }
             _ => Ok(Cow::Owned(payload.to_vec())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Seek as _};
+
+    use super::*;
+
+    #[test]
+    fn each_execution_is_noted_in_a_line_whatever_the_payload_holds() {
+        let mut file = tempfile::tempfile().unwrap();
+        let drill = Drill {
+            commands: true,
+            delay: Duration::ZERO,
+            executions: Some(file.try_clone().unwrap()),
+        };
+        assert_eq!(drill.handle(b"bloat 3"), Ok(b"bbb".into()));
+        assert_eq!(drill.handle(b"fail a\nb\xff"), Ok(b"fail a\nb\xff".into()));
+        assert_eq!(drill.handle(&[b'x'; 100]), Ok([b'x'; 100].as_slice().into()));
+        let mut noted = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut noted).unwrap();
+        let long = "x".repeat(NOTED_MAX);
+        assert_eq!(noted, format!("bloat 3\nfail a?b?\n{long}\n"));
     }
 }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::{Handler, Verdict};
+use super::{Function, Verdict};
 
 /// Says `true` of a prime number and `false` of another one. A number is written in decimal digits, with white space
 /// around it if you like, and fits into 64 bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Prime;
 
-impl Handler for Prime {
+impl Function for Prime {
     fn handle(&self, payload: &[u8]) -> Verdict {
         let number = parse(payload.trim_ascii())?;
         Ok(Cow::Borrowed(if is_prime(number) { b"true" } else { b"false" }))

@@ -1,11 +1,11 @@
 //! Leaving: whatever was begun is recorded or given back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use distjob_core::{JobId, Zxid};
 use distjob_runtime::{member::beating, store::Freeing};
 use futures::{StreamExt as _, stream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Server, joined};
 

@@ -7,6 +7,7 @@ use distjob_runtime::{drill, zk::Written};
 
 use super::{AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Server, Visited};
 use crate::{
+    handler::StretchLimits,
     lease::{RunLimits, Runner},
     visit::Visit,
 };
@@ -26,11 +27,14 @@ impl Server<'_> {
     pub(super) fn pump(&mut self, now: Instant) {
         self.board.wake(now);
         if self.board.shares_are_stale() && now >= self.share_at {
-            let begun = Instant::now();
             self.board.share(now);
-            self.share_at = now + SHARE_PAUSE.max(begun.elapsed() * 10);
+            self.share_at = now + SHARE_PAUSE.max((super::clock() - now) * 10);
             let share = i64::try_from(self.board.share_len()).unwrap_or(i64::MAX);
             self.executor.metrics.jobs_share.set(share);
+        }
+        // What they held lies in jobs that are this executor's share now.
+        if !self.departed.is_empty() && !self.board.shares_are_stale() {
+            self.settle_estates();
         }
         self.start_runs();
         if now >= self.check_at && self.asking.is_empty() {
@@ -101,8 +105,10 @@ impl Server<'_> {
                 return;
             };
             let limits = RunLimits {
-                commit_bytes: self.config.commit_max_bytes,
-                commit_every: self.config.commit_every,
+                stretch: StretchLimits {
+                    bytes: self.config.commit_max_bytes,
+                    time: self.config.commit_every,
+                },
                 poison_after: self.config.poison_after,
             };
             let runner = Runner {
