@@ -171,7 +171,9 @@ impl Staging {
         self.count > 0 && !self.is_used
     }
 
-    fn source(&self) -> Source {
+    /// Where its tasks are, as the ledger will say it.
+    #[must_use]
+    pub fn source(&self) -> Source {
         Source::Staged(self.token.clone())
     }
 }

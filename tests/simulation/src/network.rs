@@ -123,6 +123,8 @@ struct Shared {
     state: Mutex<State>,
     /// The next delivery has become sooner.
     sooner: Notify,
+    /// A process goes on.
+    resumed: Notify,
 }
 
 impl fmt::Debug for Network {
@@ -138,6 +140,7 @@ impl Network {
         let network = Self(Arc::new(Shared {
             state: Mutex::new(State::new(StdRng::seed_from_u64(seed), delays, trace)),
             sooner: Notify::new(),
+            resumed: Notify::new(),
         }));
         tokio::spawn(network.clone().deliver());
         network
@@ -203,6 +206,21 @@ impl Network {
     /// Ends the pause of a process.
     pub fn resume(&self, process: Process) {
         self.change(|state| state.resume(process));
+        self.0.resumed.notify_waiters();
+    }
+
+    /// Waits while the process is paused, and for ever when it is dead. Cancel safe.
+    pub async fn awake(&self, process: Process) {
+        loop {
+            let resumed = self.0.resumed.notified();
+            if self.is_dead(process) {
+                std::future::pending::<()>().await;
+            }
+            if !self.is_paused(process) {
+                return;
+            }
+            resumed.await;
+        }
     }
 
     /// Whether the process is dead. Whatever it would do to the world outside must not happen.
@@ -225,6 +243,7 @@ impl Network {
     /// Ends all partitions and pauses. Servers that are down stay down.
     pub fn heal(&self) {
         self.change(State::heal);
+        self.0.resumed.notify_waiters();
     }
 
     /// How many messages were delivered.
