@@ -121,6 +121,12 @@ impl Expected {
         self.count
     }
 
+    /// Whether the task at `index` ends its executor, or makes somebody end it.
+    #[must_use]
+    pub fn is_deadly(&self, index: u64) -> bool {
+        matches!(self.task(index), Task::Abort | Task::Hang)
+    }
+
     /// What the task at `index` does.
     #[must_use]
     pub fn task(&self, index: u64) -> Task {
@@ -188,6 +194,14 @@ impl Expected {
     }
 }
 
+/// The job's id and the index that `payload` names, whether or not it is that task's.
+#[must_use]
+pub fn named_in(payload: &str) -> Option<(&str, u64)> {
+    let mut parts = payload.rsplit(' ').next()?.split('.');
+    let (id, index) = (parts.next()?, parts.next()?);
+    Some((id, index.parse().ok()?))
+}
+
 /// Whether this is the error of a task that was given up because executors died while they ran it.
 #[must_use]
 pub fn is_given_up(error: &str) -> bool {
@@ -227,6 +241,7 @@ mod tests {
                     payload.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
                     "{payload}"
                 );
+                assert_eq!(named_in(&payload).map(|(id, _)| id), Some(job.id.as_str()));
                 assert!(seen.insert(payload));
             }
         }

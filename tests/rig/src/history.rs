@@ -5,6 +5,8 @@
 //! nothing else, besides the files that the run delivered and the servers' own logs.
 
 mod event;
+mod leftovers;
+mod parameters;
 mod recorder;
 
 use std::{
@@ -16,9 +18,9 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
-pub use self::event::{
-    Answer, Descriptors, Event, Exit, How, LeftKey, Leftovers, Network, Parameters, RedisKind, Role, Sample,
-};
+pub use self::event::{Answer, Event, Exit, How, Role, Sample};
+pub use self::leftovers::{Descriptors, LeftKey, Leftovers};
+pub use self::parameters::{Network, Parameters, RedisKind};
 pub use self::recorder::Recorder;
 
 /// An event and when it was recorded.
@@ -71,6 +73,16 @@ impl History {
         self.entries.iter().map(|entry| (entry.at_ms, &entry.event))
     }
 
+    /// When the run began, in milliseconds since 1970 by the machine's clock; 0 when that is not known.
+    #[must_use]
+    pub fn began_unix_ms(&self) -> u64 {
+        let opened = self.events().find_map(|(at_ms, event)| match event {
+            Event::Opened { unix_ms } => Some(unix_ms.saturating_sub(at_ms)),
+            _ => None,
+        });
+        opened.unwrap_or(0)
+    }
+
     /// The last stamp, in milliseconds; 0 of a run in which nothing happened.
     #[must_use]
     pub fn end_ms(&self) -> u64 {
@@ -94,7 +106,8 @@ mod tests {
         }
         let kept = recorder.history();
         recorder.check().unwrap();
-        assert_eq!(kept.entries.len(), event::samples().len());
+        assert_eq!(kept.entries.len(), 1 + event::samples().len());
+        assert!(kept.began_unix_ms() > 0);
         assert_eq!(History::read(&path).unwrap(), kept);
     }
 
@@ -106,9 +119,9 @@ mod tests {
         recorder.record(Event::FaultsOver);
         let mut file = File::options().append(true).open(&path).unwrap();
         file.write_all(b"{\"at_ms\":1,\"ev").unwrap();
-        assert_eq!(History::read(&path).unwrap().entries.len(), 1);
+        assert_eq!(History::read(&path).unwrap().entries.len(), 2);
         file.write_all(b"\n").unwrap();
         let error = format!("{:#}", History::read(&path).unwrap_err());
-        assert!(error.contains("parse line 2"), "{error}");
+        assert!(error.contains("parse line 3"), "{error}");
     }
 }

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
+use super::{Leftovers, Parameters};
+
 /// Something that happened, or that was seen, in a run.
 ///
 /// Processes are known by a name, such as `executor-2`, that outlives them: an event names the last one that was started
@@ -11,6 +13,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
+    /// The recorder was made. It records this itself.
+    Opened {
+        /// When: milliseconds since 1970, by the machine's clock.
+        unix_ms: u64,
+    },
     /// The first event of a run.
     Began(Parameters),
     /// A submission is about to be made. Recorded before anything of it is sent to a store.
@@ -86,7 +93,9 @@ pub enum Event {
         /// How it ended.
         exit: Exit,
     },
-    /// From now on Redis may lack writes that it had acknowledged. Recorded before it happens.
+    /// Redis lacks writes that it had acknowledged before this moment, and none that it acknowledges after it. Recorded when
+    /// it is back and before clients reach it, or when the last that could be lost is: no job that is submitted later may
+    /// be `lost` for it.
     StoreLost {
         /// What happened: the tail of the file cut, a replica promoted.
         why: String,
@@ -125,57 +134,6 @@ pub enum Event {
     Left(Leftovers),
     /// The last event of a run that came to its end.
     Ended,
-}
-
-/// What a run was asked to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parameters {
-    /// Draws plan and workload.
-    pub seed: u64,
-    /// For how long faults happen.
-    pub minutes: u64,
-    /// The kinds of faults that may happen; none: a run without faults.
-    pub nemeses: Vec<String>,
-    /// Which Redis.
-    pub redis: RedisKind,
-    /// How processes are kept apart.
-    pub network: Network,
-    /// The session timeout of all daemons, in milliseconds.
-    pub session_timeout_ms: u64,
-    /// How long after the last fault every job must have ended, in milliseconds.
-    pub settle_bound_ms: u64,
-    /// After how many deaths a task is given up; 0: never.
-    pub poison_after: u32,
-    /// The znode below which everything is.
-    pub root: String,
-    /// What all keys but plain lists begin with.
-    pub prefix: String,
-    /// The names of the daemons that run at the beginning.
-    pub daemons: Vec<String>,
-    /// The command that repeats the run.
-    pub command: String,
-}
-
-/// How Redis keeps what it was told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RedisKind {
-    /// An append-only file that is synced each second.
-    Aof,
-    /// An append-only file that is synced before each reply.
-    AofAlways,
-    /// A primary with a replica that can be promoted.
-    Replica,
-}
-
-/// How processes are kept apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Network {
-    /// Each in a network namespace, behind a switch of the rig's own.
-    Namespaces,
-    /// All on loopback addresses, each behind proxies of its own.
-    Loopback,
 }
 
 /// In which way a job is submitted.
@@ -256,43 +214,6 @@ pub struct Sample {
     pub jobs: BTreeMap<String, u64>,
 }
 
-/// What was still there at the end, apart from what always is: the directories of the ledger, the servers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leftovers {
-    /// Paths of znodes below `jobs`, `executors`, `watchers` and `watchlocks`.
-    pub znodes: Vec<String>,
-    /// Every key in Redis.
-    pub keys: Vec<LeftKey>,
-    /// Processes of the project that still ran, with their ids.
-    pub processes: Vec<String>,
-    /// Temporary files: what is below the sink and is no delivered file.
-    pub files: Vec<String>,
-    /// Open descriptors of each daemon that lived through a quiet stretch, before it was asked to leave.
-    pub descriptors: Vec<Descriptors>,
-}
-
-/// A key in Redis.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftKey {
-    /// Its name.
-    pub key: String,
-    /// Whether it is a `meta` key in the state `gone`.
-    pub is_tombstone: bool,
-    /// In how many milliseconds it expires, if it does.
-    pub ttl_ms: Option<u64>,
-}
-
-/// How many descriptors a process had open.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Descriptors {
-    /// The process's name.
-    pub process: String,
-    /// When it had become ready.
-    pub at_start: u64,
-    /// When every job had ended.
-    pub at_end: u64,
-}
-
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -302,25 +223,6 @@ impl fmt::Display for Role {
             Self::Watcher => "watcher",
             Self::Submitter => "submitter",
             Self::Operator => "operator",
-        })
-    }
-}
-
-impl fmt::Display for RedisKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Aof => "aof",
-            Self::AofAlways => "aof-always",
-            Self::Replica => "replica",
-        })
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Namespaces => "network namespaces",
-            Self::Loopback => "loopback addresses",
         })
     }
 }
@@ -337,6 +239,8 @@ impl fmt::Display for Exit {
 /// One of each event that has a shape of its own.
 #[cfg(test)]
 pub(super) fn samples() -> Vec<Event> {
+    use super::{LeftKey, Network, RedisKind};
+
     let id = || "mixed-1".to_owned();
     let parameters = Parameters {
         seed: u64::MAX,

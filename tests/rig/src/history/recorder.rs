@@ -6,7 +6,7 @@ use std::{
     mem,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result};
@@ -29,20 +29,25 @@ struct Inner {
 }
 
 impl Recorder {
-    /// Makes the file, empty, and lets time begin.
+    /// Makes the file and lets time begin.
     ///
     /// # Errors
     /// When the file cannot be made.
     pub fn create(path: &Path) -> Result<Self> {
         let file = File::create(path).with_context(|| format!("create the history {}", path.display()))?;
-        Ok(Self {
+        let recorder = Self {
             began: Instant::now(),
             inner: Mutex::new(Inner {
                 file,
                 entries: Vec::new(),
                 failed: None,
             }),
-        })
+        };
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        recorder.record(Event::Opened {
+            unix_ms: u64::try_from(unix.as_millis()).unwrap_or(u64::MAX),
+        });
+        Ok(recorder)
     }
 
     /// Milliseconds since the recorder was made: what the next event would be stamped with.
