@@ -2,7 +2,7 @@
 //!
 //! Reading order:
 //! - [`net`] gives every process a host of its own and rules the links between them.
-//! - `cluster` is the set of servers and daemons on those hosts.
+//! - [`cluster`] is the set of servers and daemons on those hosts.
 //! - [`plan`] draws from a seed which faults happen when; `nemesis` makes each of them happen and ends it.
 //! - [`stores`] looks at both stores past all of the project's code.
 //! - [`workload`] submits jobs and writes down what it was told.
@@ -10,6 +10,7 @@
 //! - [`history`] is all that is known of a run; `check` judges it, one file a promise.
 //! - `report` makes a page of it.
 
+pub mod cluster;
 pub mod expect;
 pub mod history;
 pub mod net;

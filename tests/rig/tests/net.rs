@@ -1,6 +1,9 @@
 //! Hosts and links: what a rule does to processes that talk to each other, in namespaces and on loopback.
 
-#![expect(clippy::unwrap_used, reason = "a test says where it failed by panicking there")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test says where it failed by panicking there"
+)]
 
 use std::path::Path;
 use std::process::Command;
