@@ -78,6 +78,8 @@ impl Kind for RedisKind {
             AppendOnly::Always => ["--appendonly", "yes", "--appendfsync", "always"],
         });
         let primary = *self.primary.lock().unwrap_or_else(PoisonError::into_inner);
+        // A primary would wait 5 s for more replicas before it feeds the first.
+        command.args(["--repl-diskless-sync-delay", "0"]);
         if let Some(primary) = primary {
             command
                 .arg("--replicaof")

@@ -5,6 +5,9 @@
     reason = "a test says where it failed by panicking there"
 )]
 
+#[path = "shared/inside.rs"]
+mod inside;
+
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -15,6 +18,8 @@ use harness::child::{mortal, within};
 use harness::{AppendOnly, Child, Redis, Wire};
 use tempfile::TempDir;
 
+use self::inside::inside;
+
 const REDIS: Service = Service {
     port: 6379,
     wire: Wire::Redis,
@@ -22,25 +27,6 @@ const REDIS: Service = Service {
 /// Long against a round trip, short against a test.
 const NO_ANSWER_WITHIN: Duration = Duration::from_millis(500);
 const ENDS_WITHIN: Duration = Duration::from_secs(20);
-
-/// Whether the test that runs is inside namespaces of its own. Outside it is run again inside, by this; where that cannot
-/// be, it is left out with a word.
-fn inside() -> bool {
-    if private::inside() {
-        return true;
-    }
-    if let Err(why) = private::possible() {
-        eprintln!("left out: {why:#}");
-        return false;
-    }
-    let name = thread::current().name().unwrap().to_owned();
-    let status = private::again(["--exact", &name, "--nocapture"])
-        .unwrap()
-        .status()
-        .unwrap();
-    assert!(status.success(), "{name} failed inside its namespaces");
-    false
-}
 
 /// A Redis on a host, a client on another one.
 struct Pair {
