@@ -18,7 +18,7 @@ pub struct Row<'a> {
 }
 
 /// How far a job has been read: the next index that is due, up to the number of its tasks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Progress {
     next: u64,
     count: u64,

@@ -1,0 +1,506 @@
+//! An executor: `executor-d`'s `server.rs`, `visit.rs` and `lease.rs` as steps of one request each.
+//!
+//! What follows from each answer is decided by [`distjob_core::executor`]; what an executor remembers is what
+//! `hands.rs` and the board remember: leases in hand, doubts, which jobs are put aside. Shares and widths are left out:
+//! they are hints, and any job that is not put aside may be visited at any time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use distjob_core::{
+    Holder, JobEntry, JobId, JobState, Lease, Zxid,
+    executor::{AfterClaim, AfterCommit, Treatment, after_claim, after_commit, after_open, treatment},
+    ledger::{Settled, settle},
+    store::{Claim, Commit, Grant, Isolated},
+};
+
+use crate::{
+    ledger::Members,
+    moves::Move,
+    mutant::Mutant,
+    request::{Reply, Request, Script, Session, Write},
+    rules::Rules,
+};
+
+/// One term: all that ends with the session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Term {
+    pub(crate) session: Session,
+    pub(crate) holder: Holder,
+    /// The jobs as they were last seen.
+    pub(crate) jobs: BTreeMap<JobId, JobEntry>,
+    /// The members as they were last seen.
+    pub(crate) members: Members,
+    /// Members that were seen to vanish. Only a seeded bug goes by that.
+    pub(crate) witnessed: BTreeSet<distjob_core::MemberName>,
+    /// Jobs with nothing to do until they, or the members, change.
+    pub(crate) parked: BTreeSet<JobId>,
+    /// Jobs on which a reply was unclear: the store may lease us what we do not know of.
+    pub(crate) doubts: BTreeSet<(JobId, Zxid)>,
+    pub(crate) hands: Vec<Work>,
+    visit: Option<Visit>,
+    finishing: BTreeMap<JobId, Finish>,
+    /// Whether a range that must be run alone is in hand, or on its way.
+    alone: bool,
+    /// A job of which only such ranges are left.
+    isolated: Option<JobId>,
+    /// Whether it was asked to stop: begins nothing, gives back, goes.
+    pub(crate) leaving: bool,
+}
+
+/// A lease in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Work {
+    pub(crate) id: JobId,
+    pub(crate) life: Zxid,
+    pub(crate) lease: Lease,
+    /// Index of the first payload.
+    first: u64,
+    tasks: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Visit {
+    id: JobId,
+    entry: JobEntry,
+    want: u64,
+    isolated: Isolated,
+    step: Step,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    Claim,
+    Open,
+    /// Free the ranges of the dead; then claim, unless the visit has brought something already.
+    Free(Vec<Holder>, bool),
+}
+
+/// Marking a job as processed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Finish {
+    entry: JobEntry,
+    unclear: bool,
+    /// Whether it is to be read what became of the write.
+    look: bool,
+    refused: bool,
+}
+
+impl Term {
+    pub(crate) fn new(session: Session, holder: Holder) -> Self {
+        Self {
+            session,
+            holder,
+            jobs: BTreeMap::new(),
+            members: Members::default(),
+            witnessed: BTreeSet::new(),
+            parked: BTreeSet::new(),
+            doubts: BTreeSet::new(),
+            hands: Vec::new(),
+            visit: None,
+            finishing: BTreeMap::new(),
+            alone: false,
+            isolated: None,
+            leaving: false,
+        }
+    }
+
+    /// All that it may do now.
+    pub(crate) fn moves(&self, rules: &Rules) -> Vec<Move> {
+        if self.leaving {
+            return vec![self.parting()];
+        }
+        let mut moves: Vec<Move> = self
+            .hands
+            .iter()
+            .map(|work| Move::Run(work.id.clone(), work.lease.range.hi()))
+            .collect();
+        moves.extend(self.finishing.keys().cloned().map(Move::Finish));
+        if self.visit.is_some() {
+            moves.push(Move::Go);
+            return moves;
+        }
+        let empty = self.hands.is_empty();
+        if self.alone && !empty {
+            // A suspect is in hand: whatever else was held would share its fate.
+        } else if let Some(id) = &self.isolated {
+            moves.extend(empty.then(|| Move::Pick(id.clone())));
+        } else if self.hands.len() < rules.bounds.slots {
+            let ripe = self.jobs.iter().filter(|(id, entry)| {
+                entry.data.state == JobState::Submitted
+                    && !self.parked.contains(*id)
+                    && !self.finishing.contains_key(*id)
+            });
+            moves.extend(ripe.map(|(id, _)| Move::Pick(id.clone())));
+        }
+        moves
+    }
+
+    /// Whether the store leases it something that it does not know of, asked now and then.
+    pub(crate) fn audits(&self) -> Vec<Move> {
+        if self.visit.is_some() || self.leaving {
+            return Vec::new();
+        }
+        let doubtful = self
+            .doubts
+            .iter()
+            .filter(|(id, life)| self.wants(id, *life) && !self.finishing.contains_key(id));
+        doubtful.map(|(id, _)| Move::Audit(id.clone())).collect()
+    }
+
+    fn wants(&self, id: &JobId, life: Zxid) -> bool {
+        self.jobs
+            .get(id)
+            .is_some_and(|entry| entry.life == life && entry.data.state == JobState::Submitted)
+    }
+
+    /// Begins what needs a beginning.
+    pub(crate) fn begin(&mut self, chosen: &Move, rules: &Rules) {
+        match chosen {
+            Move::Pick(id) if self.jobs[id].data.count == 0 => self.finish(id),
+            Move::Pick(id) => {
+                let isolated = if self.isolated.take().is_some() {
+                    self.alone = true;
+                    Isolated::Take
+                } else {
+                    self.alone = false;
+                    Isolated::Leave
+                };
+                let want = if self.alone { 1 } else { rules.bounds.want };
+                self.visit(id, want, isolated);
+            }
+            Move::Audit(id) => self.visit(id, 0, Isolated::Leave),
+            _ => {}
+        }
+    }
+
+    fn visit(&mut self, id: &JobId, want: u64, isolated: Isolated) {
+        self.visit = Some(Visit {
+            id: id.clone(),
+            entry: self.jobs[id].clone(),
+            want,
+            isolated,
+            step: Step::Claim,
+        });
+    }
+
+    /// What it asks for in this move; `None` when the beginning of it was all.
+    pub(crate) fn request(&self, chosen: &Move, rules: &Rules) -> Option<Request> {
+        match chosen {
+            Move::Run(id, hi) => Some(self.commit(id, *hi, rules)),
+            Move::Finish(id) => {
+                let finish = &self.finishing[id];
+                let write = if finish.look {
+                    Write::Read(id.clone())
+                } else {
+                    let data = finish.entry.data.in_state(JobState::Processed);
+                    Write::Set(id.clone(), finish.entry.clone(), data)
+                };
+                Some(Request::Ledger(self.session, write))
+            }
+            Move::Free(id, life) => Some(self.free(id, *life, &self.holder, 0)),
+            Move::Leave => Some(Request::Ledger(self.session, Write::Leave)),
+            Move::Pick(_) | Move::Audit(_) | Move::Go => {
+                self.visit.as_ref().map(|visit| self.asks(visit, rules))
+            }
+            _ => None,
+        }
+    }
+
+    fn asks(&self, visit: &Visit, rules: &Rules) -> Request {
+        let (id, life) = (visit.id.clone(), visit.entry.life);
+        match &visit.step {
+            Step::Claim => {
+                let held = self.held(&id, life);
+                Request::Store(
+                    id,
+                    Script::Claim {
+                        life,
+                        holder: self.holder.clone(),
+                        want: visit.want,
+                        isolate: rules.isolate_after(),
+                        isolated: visit.isolated,
+                        held,
+                    },
+                )
+            }
+            Step::Open => {
+                let (count, source) = (visit.entry.data.count, visit.entry.data.source.clone());
+                Request::Store(id, Script::Open { life, count, source })
+            }
+            Step::Free(dead, _) => self.free(&id, life, &dead[0], 1),
+        }
+    }
+
+    fn held(&self, id: &JobId, life: Zxid) -> Vec<u64> {
+        let held = self
+            .hands
+            .iter()
+            .filter(|work| work.id == *id && work.life == life);
+        held.map(|work| work.lease.range.hi()).collect()
+    }
+
+    fn free(&self, id: &JobId, life: Zxid, holder: &Holder, deaths: u32) -> Request {
+        let holder = holder.clone();
+        Request::Store(id.clone(), Script::Free { life, holder, deaths })
+    }
+
+    /// Runs the next task of a lease, and records it: commits of one task are the finest cut.
+    fn commit(&self, id: &JobId, hi: u64, rules: &Rules) -> Request {
+        let work = &self.hands[self.position(id, hi).expect("it is in hand")];
+        let lo = work.lease.range.lo();
+        let outcome = match treatment(&work.lease, rules.poison_after()) {
+            Treatment::Run => Some(work.tasks[(lo - work.first) as usize].clone()),
+            Treatment::GiveUp => None,
+        };
+        Request::Store(
+            id.clone(),
+            Script::Commit {
+                life: work.life,
+                holder: self.holder.clone(),
+                lo,
+                outcomes: vec![outcome],
+            },
+        )
+    }
+
+    /// Whether the next task of this lease kills who runs it.
+    pub(crate) fn is_deadly(&self, id: &JobId, hi: u64, rules: &Rules) -> bool {
+        self.position(id, hi).is_some_and(|position| {
+            let lease = &self.hands[position].lease;
+            *id == rules.job
+                && rules.bounds.poison == Some(lease.range.lo())
+                && treatment(lease, rules.poison_after()) == Treatment::Run
+        })
+    }
+
+    fn position(&self, id: &JobId, hi: u64) -> Option<usize> {
+        self.hands
+            .iter()
+            .position(|work| work.id == *id && work.lease.range.hi() == hi)
+    }
+
+    /// Takes the answer.
+    pub(crate) fn take(&mut self, chosen: &Move, reply: Reply, rules: &Rules) {
+        match (chosen, reply) {
+            (Move::Run(id, hi), Reply::Commit(commit)) => self.after_run(id, *hi, &commit),
+            // Repeated until the answer is clear: `Runner::commit`.
+            (Move::Run(..), _) => {}
+            (Move::Finish(id), reply) => self.after_finish(id, reply),
+            // Repeated likewise: `Server::free`.
+            (Move::Free(..), Reply::Unclear) => {}
+            (Move::Free(id, life), _) => {
+                self.hands.retain(|work| work.id != *id || work.life != *life);
+                self.doubts.remove(&(id.clone(), *life));
+            }
+            (_, reply) => {
+                if let Some(visit) = self.visit.take() {
+                    self.after_visit(visit, reply, rules);
+                }
+            }
+        }
+    }
+
+    fn after_visit(&mut self, mut visit: Visit, reply: Reply, rules: &Rules) {
+        let (id, life) = (visit.id.clone(), visit.entry.life);
+        match (&mut visit.step, reply) {
+            // What is in hand does not depend on the answer, and the next claim names the dead again.
+            (Step::Free(_, false), Reply::Unclear) => {}
+            (_, Reply::Unclear) => {
+                self.doubts.insert((id, life));
+                self.alone = false;
+            }
+            (Step::Claim, Reply::Claim(claim)) => self.after_claim(visit, claim, rules),
+            (Step::Open, Reply::Open(open)) => match after_open(&open) {
+                None => {
+                    visit.step = Step::Claim;
+                    self.visit = Some(visit);
+                }
+                Some(_) => self.finish(&id),
+            },
+            (Step::Free(dead, then_claim), _) => {
+                dead.remove(0);
+                let then_claim = *then_claim;
+                if dead.is_empty() && then_claim {
+                    visit.step = Step::Claim;
+                } else if dead.is_empty() {
+                    return;
+                }
+                self.visit = Some(visit);
+            }
+            (_, reply) => unreachable!("no answer to what a visit asks: {reply:?}"),
+        }
+    }
+
+    fn after_claim(&mut self, mut visit: Visit, claim: Claim, rules: &Rules) {
+        let id = visit.id.clone();
+        let known_dead = self.roster_of_the_dead(&claim, rules);
+        match after_claim(claim, &known_dead) {
+            AfterClaim::Run(grant, dead) => {
+                self.pick_up(&id, visit.entry.life, grant);
+                if !dead.is_empty() {
+                    visit.step = Step::Free(dead, false);
+                    self.visit = Some(visit);
+                }
+            }
+            AfterClaim::Reclaim(dead) => {
+                visit.step = Step::Free(dead, true);
+                self.visit = Some(visit);
+            }
+            AfterClaim::Open => {
+                visit.step = Step::Open;
+                self.visit = Some(visit);
+            }
+            AfterClaim::Finish(_) => self.finish(&id),
+            AfterClaim::Wait => drop(self.parked.insert(id)),
+            AfterClaim::Isolate => self.isolated = Some(id),
+            AfterClaim::Nothing => drop(self.parked.remove(&id)),
+        }
+    }
+
+    /// The list of members that deaths are proven by; a seeded bug bends it.
+    fn roster_of_the_dead(&self, claim: &Claim, rules: &Rules) -> distjob_core::Roster {
+        let mut roster = self.members.roster();
+        if rules.has(Mutant::AbsenceIsDeath) {
+            roster.as_of = Zxid::new(u64::MAX);
+        }
+        let holders = match claim {
+            Claim::None { holders, .. } => holders.as_slice(),
+            Claim::Lease(grant) => &grant.holders,
+            _ => &[],
+        };
+        if rules.has(Mutant::ReclaimByEvent) {
+            let unseen = holders
+                .iter()
+                .filter(|holder| !self.witnessed.contains(&holder.name));
+            roster
+                .members
+                .extend(unseen.map(|holder| (holder.name.clone(), None)));
+        }
+        roster
+    }
+
+    fn pick_up(&mut self, id: &JobId, life: Zxid, grant: Grant) {
+        // A new life of the id: the old one's leases ended with its keys.
+        self.hands.retain(|work| work.id != *id || work.life == life);
+        if self.position(id, grant.lease.range.hi()).is_none() {
+            self.hands.push(Work {
+                id: id.clone(),
+                life,
+                lease: grant.lease,
+                first: grant.lease.range.lo(),
+                tasks: grant.tasks,
+            });
+        }
+        self.parked.remove(id);
+    }
+
+    fn after_run(&mut self, id: &JobId, hi: u64, commit: &Commit) {
+        let Some(position) = self.position(id, hi) else {
+            return;
+        };
+        let (first, life) = (self.hands[position].first, self.hands[position].life);
+        match after_commit(commit, hi) {
+            AfterCommit::Continue(rest) if rest.range.lo() >= first => {
+                self.hands[position].lease = rest;
+                return;
+            }
+            // Before the first task there is nothing that this grant has payloads for: the next claim brings it back.
+            AfterCommit::Continue(_) => {
+                self.doubts.insert((id.clone(), life));
+                self.parked.remove(id);
+            }
+            AfterCommit::Complete if self.wants(id, life) => self.finish(id),
+            AfterCommit::Complete | AfterCommit::Ended => {}
+        }
+        self.hands.remove(position);
+    }
+
+    /// Asks a watcher to look at a job. An emptied or foreign store is not modelled, so the store is the right one.
+    fn finish(&mut self, id: &JobId) {
+        let is_open = |entry: &&JobEntry| entry.data.state == JobState::Submitted;
+        let Some(entry) = self.jobs.get(id).filter(is_open) else {
+            return;
+        };
+        if self.finishing.contains_key(id) {
+            return;
+        }
+        let finish = Finish {
+            entry: entry.clone(),
+            unclear: false,
+            look: false,
+            refused: false,
+        };
+        self.finishing.insert(id.clone(), finish);
+    }
+
+    /// `distjob_runtime::zk::Ledger::write`: what is read after an unclear or refused write decides.
+    fn after_finish(&mut self, id: &JobId, reply: Reply) {
+        let Some(mut finish) = self.finishing.remove(id) else {
+            return;
+        };
+        let settled = match reply {
+            Reply::Done => Settled::Done,
+            Reply::Unclear | Reply::Refused if !finish.look => {
+                finish.look = true;
+                finish.refused = reply == Reply::Refused;
+                finish.unclear |= reply == Reply::Unclear;
+                self.finishing.insert(id.clone(), finish);
+                return;
+            }
+            Reply::Job(now) => settle(&finish.entry, Some(JobState::Processed), now.as_ref()),
+            _ => Settled::Overtaken,
+        };
+        if settled == Settled::NotDone && !finish.refused {
+            finish.look = false;
+            self.finishing.insert(id.clone(), finish);
+        } else {
+            self.parked.insert(id.clone());
+        }
+    }
+
+    /// Takes notice of the jobs as they are: one that changed is looked at again.
+    pub(crate) fn see_jobs(&mut self, jobs: &BTreeMap<JobId, JobEntry>) {
+        let (parked, known) = (&mut self.parked, &self.jobs);
+        parked.retain(|id| jobs.get(id).is_some() && jobs.get(id) == known.get(id));
+        self.jobs.clone_from(jobs);
+        let doubts = std::mem::take(&mut self.doubts);
+        self.doubts = doubts
+            .into_iter()
+            .filter(|(id, life)| self.jobs.get(id).is_some_and(|entry| entry.life == *life))
+            .collect();
+        if self
+            .isolated
+            .as_ref()
+            .is_some_and(|id| !self.jobs.contains_key(id))
+        {
+            self.isolated = None;
+        }
+    }
+
+    /// Takes notice of the members: whatever was put aside may have become possible.
+    pub(crate) fn see_members(&mut self, members: &Members, rules: &Rules) {
+        if rules.has(Mutant::ReclaimByEvent) {
+            let vanished = self.members.names.difference(&members.names).cloned();
+            self.witnessed.extend(vanished);
+        }
+        self.members = members.clone();
+        self.parked.clear();
+    }
+
+    /// The next step of leaving: give back wherever there may be something, then go.
+    fn parting(&self) -> Move {
+        let held = self.hands.iter().map(|work| (work.id.clone(), work.life));
+        match held.chain(self.doubts.iter().cloned()).next() {
+            Some((id, life)) => Move::Free(id, life),
+            None => Move::Leave,
+        }
+    }
+
+    /// Begins to leave: what runs is not awaited, and a visit that is under way may have brought something.
+    pub(crate) fn leave(&mut self) {
+        self.leaving = true;
+        if let Some(visit) = self.visit.take() {
+            self.doubts.insert((visit.id, visit.entry.life));
+        }
+    }
+}

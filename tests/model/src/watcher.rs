@@ -1,0 +1,401 @@
+//! A watcher: `watcher-d`'s `pipeline.rs`, and the writes of `distjob_runtime::zk::Ledger`, as steps of one request each.
+//!
+//! What is to be done is decided by [`distjob_core::watcher`] and [`distjob_core::ledger::settle`]. One pipeline at a time.
+//! The rest of a job before it goes back to the executors has no length here, and calls to the store are repeated until
+//! they are answered. Follow-ups and archives (`zpd`) go as the ledger's table has them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use distjob_core::{
+    JobData, JobEntry, JobId, JobState, Source,
+    ledger::{Settled, settle},
+    store::{Read, Status},
+    watcher::{FirstStep, Loss, Progress, Verdict, each_row},
+};
+
+use crate::{
+    moves::Move,
+    mutant::Mutant,
+    request::{Reply, Request, Row, Script, Session, Write, token},
+    rules::{Rules, payloads, submitted},
+};
+
+/// One term: all that ends with the session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Term {
+    pub(crate) session: Session,
+    /// The jobs as they were last seen.
+    pub(crate) jobs: BTreeMap<JobId, JobEntry>,
+    /// Jobs with nothing to do until they change, or some time has passed.
+    pub(crate) parked: BTreeSet<JobId>,
+    pub(crate) pipeline: Option<Pipeline>,
+    /// How many lists were staged: each has a fresh token.
+    staged: u8,
+}
+
+/// The way of one job through a watcher.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Pipeline {
+    pub(crate) id: JobId,
+    pub(crate) entry: JobEntry,
+    step: Step,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    Lock,
+    /// The lock was refused, or the reply was unclear: whose is it?
+    Owner,
+    /// Nobody's: is the job as it was?
+    Recheck,
+    /// Held: is the job still as it was?
+    Confirm,
+    Status(Option<Loss>),
+    Read(Progress, Vec<Row>),
+    Stage(Vec<Row>),
+    Holds(Vec<Row>),
+    Publish(Vec<Row>),
+    Write(Writing),
+    Open,
+    FindFollowUp,
+    OpenFollowUp(JobEntry),
+    Drop,
+    Unlock,
+}
+
+/// A write under the lock, sent until it is clear what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Writing {
+    to: Target,
+    unclear: bool,
+    look: bool,
+    refused: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Target {
+    Lost(Loss),
+    Returned,
+    /// With what was collected.
+    Zipped(Vec<Row>),
+    Uploaded,
+    Deleted,
+}
+
+impl Target {
+    const fn state(&self) -> Option<JobState> {
+        match self {
+            Self::Lost(_) => Some(JobState::Lost),
+            Self::Returned => Some(JobState::Submitted),
+            Self::Zipped(_) => Some(JobState::Zipped),
+            Self::Uploaded => Some(JobState::Uploaded),
+            Self::Deleted => None,
+        }
+    }
+}
+
+const fn write(to: Target) -> Step {
+    Step::Write(Writing {
+        to,
+        unclear: false,
+        look: false,
+        refused: false,
+    })
+}
+
+impl Term {
+    pub(crate) fn new(session: Session) -> Self {
+        Self {
+            session,
+            jobs: BTreeMap::new(),
+            parked: BTreeSet::new(),
+            pipeline: None,
+            staged: 0,
+        }
+    }
+
+    pub(crate) fn moves(&self) -> Vec<Move> {
+        if self.pipeline.is_some() {
+            return vec![Move::Go];
+        }
+        let concerns = |(id, entry): &(&JobId, &JobEntry)| {
+            FirstStep::of(&entry.data) != FirstStep::Leave && !self.parked.contains(*id)
+        };
+        let ripe = self.jobs.iter().filter(concerns);
+        ripe.map(|(id, _)| Move::Pick(id.clone())).collect()
+    }
+
+    pub(crate) fn begin(&mut self, chosen: &Move) {
+        if let Move::Pick(id) = chosen {
+            self.pipeline = Some(Pipeline {
+                id: id.clone(),
+                entry: self.jobs[id].clone(),
+                step: Step::Lock,
+            });
+        }
+    }
+
+    pub(crate) fn request(&self, rules: &Rules) -> Option<Request> {
+        let Pipeline { id, entry, step } = self.pipeline.as_ref()?;
+        let (life, count, source) = (entry.life, entry.data.count, entry.data.source.clone());
+        let ledger = |write| Request::Ledger(self.session, write);
+        let store = |script| Request::Store(id.clone(), script);
+        Some(match step {
+            Step::Lock => ledger(Write::Lock(id.clone(), entry.clone())),
+            Step::Owner | Step::Holds(_) => ledger(Write::Owner(id.clone())),
+            Step::Recheck | Step::Confirm => ledger(Write::Read(id.clone())),
+            Step::Status(_) => store(Script::Status { life, count, source }),
+            Step::Read(progress, _) => store(Script::Read {
+                life,
+                from: progress.next(),
+            }),
+            Step::Stage(_) => {
+                let id = rules.follow_up(id, life)?;
+                let source = Source::Staged(token(&self.token()));
+                let tasks = payloads(9, 1);
+                Request::Store(
+                    id,
+                    Script::Push {
+                        source,
+                        offset: 0,
+                        tasks,
+                    },
+                )
+            }
+            Step::Publish(rows) => Request::Publish(id.clone(), life, rows.clone()),
+            Step::Write(step) if step.look => ledger(Write::Read(id.clone())),
+            Step::Write(step) => ledger(self.write(id, entry, &step.to, rules)),
+            Step::Open => store(Script::Open { life, count, source }),
+            Step::FindFollowUp => ledger(Write::Read(rules.follow_up(id, life)?)),
+            Step::OpenFollowUp(follow_up) => Request::Store(
+                rules.follow_up(id, life)?,
+                Script::Open {
+                    life: follow_up.life,
+                    count: follow_up.data.count,
+                    source: follow_up.data.source.clone(),
+                },
+            ),
+            Step::Drop => store(Script::Drop { life, source }),
+            Step::Unlock => ledger(Write::Unlock(id.clone())),
+        })
+    }
+
+    /// Whether it still looks after this staged list.
+    pub(crate) fn stages(&self, source: &Source) -> bool {
+        self.pipeline.is_some() && self.staged > 0 && *source == Source::Staged(token(&self.token()))
+    }
+
+    fn token(&self) -> String {
+        let crate::request::Who::Watcher(number) = self.session.who else {
+            unreachable!("this is a watcher")
+        };
+        format!("w{number}-{}-{}", self.session.term, self.staged)
+    }
+
+    fn write(&self, id: &JobId, entry: &JobEntry, to: &Target, rules: &Rules) -> Write {
+        let set = |data: JobData, then| Write::SetLocked(id.clone(), entry.clone(), data, then);
+        match to {
+            Target::Deleted => Write::Delete(id.clone(), entry.clone()),
+            Target::Lost(loss) => set(entry.data.lost(&loss.to_string()), None),
+            Target::Returned => set(entry.data.in_state(JobState::Submitted), None),
+            Target::Zipped(_) => set(entry.data.in_state(JobState::Zipped), None),
+            Target::Uploaded => {
+                let then = rules.follow_up(id, entry.life);
+                let then = then.map(|id| (id, submitted(1, Some(&self.token()))));
+                set(entry.data.in_state(JobState::Uploaded), then)
+            }
+        }
+    }
+
+    /// Takes the answer; `None` for a request that was never sent because the step has nothing to ask.
+    pub(crate) fn take(&mut self, reply: Reply, rules: &Rules) {
+        let Some(Pipeline { id, mut entry, step }) = self.pipeline.take() else {
+            return;
+        };
+        let Some(step) = self.next(&id, &mut entry, step, reply, rules) else {
+            self.parked.insert(id);
+            return;
+        };
+        self.pipeline = Some(Pipeline { id, entry, step });
+    }
+
+    /// The step after `step`, which was answered by `reply`; `None` when the pipeline has ended.
+    fn next(
+        &mut self,
+        id: &JobId,
+        entry: &mut JobEntry,
+        step: Step,
+        reply: Reply,
+        rules: &Rules,
+    ) -> Option<Step> {
+        let is_unchanged =
+            |now: &Option<JobEntry>| now.as_ref().is_some_and(|now| entry.is_unchanged_in(now));
+        Some(match (step, reply) {
+            (Step::Lock, Reply::Done) => Step::Confirm,
+            (Step::Lock, Reply::Refused | Reply::Unclear) => Step::Owner,
+            (Step::Owner, Reply::Owner(Some(owner)))
+                if owner == self.session || rules.has(Mutant::OwnerNotCompared) =>
+            {
+                Step::Confirm
+            }
+            (Step::Owner, Reply::Owner(Some(_))) => return None,
+            (Step::Owner, Reply::Owner(None)) => Step::Recheck,
+            (Step::Recheck, Reply::Job(now)) => {
+                if !is_unchanged(&now) {
+                    return None;
+                }
+                Step::Lock
+            }
+            (Step::Confirm, Reply::Job(now)) if !is_unchanged(&now) => Step::Unlock,
+            (Step::Confirm, Reply::Job(_)) => self.first_step(id, entry, rules),
+            (Step::Status(loss), Reply::Status(status)) => after_status(loss, entry, &status),
+            (Step::Read(progress, rows), Reply::Read(read)) => {
+                self.collect(progress, rows, read, id, entry, rules)
+            }
+            // A store call that was not answered is repeated. So is a push: its list knows how long it should be.
+            (step @ (Step::Stage(_) | Step::Open | Step::OpenFollowUp(_) | Step::Drop), Reply::Unclear) => {
+                step
+            }
+            (Step::Stage(rows), _) => Step::Holds(rows),
+            (Step::Holds(rows), Reply::Owner(owner)) => {
+                if owner == Some(self.session) {
+                    Step::Publish(rows)
+                } else {
+                    Step::Unlock
+                }
+            }
+            (Step::Publish(_), _) => write(Target::Uploaded),
+            (Step::Write(step), reply) => return self.after_write(step, reply, id, entry, rules),
+            (Step::Open, _) => Step::Drop,
+            (Step::FindFollowUp, Reply::Job(Some(follow_up))) => Step::OpenFollowUp(follow_up),
+            // It was opened before, and is done.
+            (Step::FindFollowUp, _) => Step::Drop,
+            (Step::OpenFollowUp(_), _) => Step::Drop,
+            (Step::Drop, _) => write(Target::Deleted),
+            // Looked at and deleted again until the answer is clear.
+            (Step::Unlock, Reply::Unclear) => Step::Unlock,
+            (Step::Unlock, _) => return None,
+            (step, reply) => unreachable!("no answer to {step:?}: {reply:?}"),
+        })
+    }
+
+    /// The first step of a locked job, and what follows `uploaded`.
+    fn first_step(&mut self, id: &JobId, entry: &JobEntry, rules: &Rules) -> Step {
+        match FirstStep::of(&entry.data) {
+            FirstStep::Examine => Step::Status(None),
+            FirstStep::DeliverEmpty => self.hand_over(Vec::new(), id, entry, rules),
+            FirstStep::CleanUp if self.has_follow_up(id, entry, rules) => Step::FindFollowUp,
+            FirstStep::CleanUp => Step::Drop,
+            FirstStep::Cancel => Step::Open,
+            FirstStep::Delete => write(Target::Deleted),
+            FirstStep::Leave => Step::Unlock,
+        }
+    }
+
+    fn has_follow_up(&self, id: &JobId, entry: &JobEntry, rules: &Rules) -> bool {
+        entry.data.state == JobState::Uploaded && rules.follow_up(id, entry.life).is_some()
+    }
+
+    /// What a slice brings: `Pipeline::feed`, and the rows as the sink writes them.
+    fn collect(
+        &mut self,
+        mut progress: Progress,
+        mut rows: Vec<Row>,
+        read: Read,
+        id: &JobId,
+        entry: &JobEntry,
+        rules: &Rules,
+    ) -> Step {
+        let added = match read {
+            Read::Slice(slice) => progress.advance(&slice).and_then(|()| {
+                each_row(&slice, |row| {
+                    rows.push((row.index, row.task.to_vec(), row.outcome.bytes().to_vec()));
+                    Ok(())
+                })
+            }),
+            Read::Hole(index) => Err(Loss::Hole(index)),
+            Read::Short => Err(Loss::Short),
+            Read::Gone => Err(Loss::Missing(0)),
+        };
+        match added {
+            Err(loss) => Step::Status(Some(loss)),
+            Ok(()) if !progress.is_complete() => Step::Read(progress, rows),
+            Ok(()) if rules.bounds.archive && entry.data.state == JobState::Processed => {
+                write(Target::Zipped(rows))
+            }
+            Ok(()) => self.hand_over(rows, id, entry, rules),
+        }
+    }
+
+    /// From a result under a temporary name on: the follow-up's tasks come first.
+    fn hand_over(&mut self, rows: Vec<Row>, id: &JobId, entry: &JobEntry, rules: &Rules) -> Step {
+        if rules.follow_up(id, entry.life).is_some() {
+            self.staged += 1;
+            Step::Stage(rows)
+        } else {
+            Step::Holds(rows)
+        }
+    }
+
+    /// `distjob_runtime::zk::Ledger::write`: what is read after an unclear or refused write decides.
+    fn after_write(
+        &mut self,
+        mut step: Writing,
+        reply: Reply,
+        id: &JobId,
+        entry: &mut JobEntry,
+        rules: &Rules,
+    ) -> Option<Step> {
+        let is_done = match reply {
+            Reply::Done => true,
+            Reply::Job(now) => match settle(entry, step.to.state(), now.as_ref()) {
+                Settled::Done if step.unclear => true,
+                Settled::NotDone if !step.refused => {
+                    step.look = false;
+                    return Some(Step::Write(step));
+                }
+                // Somebody was first, or the lock is lost: the job is as it was, and still the write was refused.
+                _ => false,
+            },
+            refused_or_unclear => {
+                step.look = true;
+                step.refused = refused_or_unclear == Reply::Refused;
+                step.unclear |= refused_or_unclear == Reply::Unclear;
+                return Some(Step::Write(step));
+            }
+        };
+        if !is_done {
+            return Some(Step::Unlock);
+        }
+        if let Some(state) = step.to.state() {
+            entry.data = entry.data.in_state(state);
+            entry.version += 1;
+        }
+        Some(match step.to {
+            Target::Zipped(rows) => self.hand_over(rows, id, entry, rules),
+            Target::Uploaded => self.first_step(id, entry, rules),
+            Target::Lost(_) | Target::Returned => Step::Unlock,
+            Target::Deleted => return None,
+        })
+    }
+
+    /// Takes notice of the jobs as they are: one that changed is looked at again.
+    pub(crate) fn see_jobs(&mut self, jobs: &BTreeMap<JobId, JobEntry>) {
+        let (parked, known) = (&mut self.parked, &self.jobs);
+        parked.retain(|id| jobs.get(id).is_some() && jobs.get(id) == known.get(id));
+        self.jobs.clone_from(jobs);
+    }
+}
+
+/// What the store's answer means, `after` a loss was met if there was one.
+fn after_status(loss: Option<Loss>, entry: &JobEntry, status: &Status) -> Step {
+    let verdict = match loss {
+        None => Verdict::of(entry.data.count, status),
+        Some(loss) => Verdict::after(loss, entry.data.count, status),
+    };
+    match verdict {
+        Verdict::Collect => Step::Read(Progress::new(entry.data.count), Vec::new()),
+        Verdict::Return => write(Target::Returned),
+        Verdict::Suspect(loss) => write(Target::Lost(loss)),
+    }
+}

@@ -1,0 +1,409 @@
+//! One state of everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use distjob_core::{
+    JobId, JobState, Source, Token, Zxid,
+    store::{DropReply, MetaState},
+};
+
+use crate::{
+    bounds::Faults,
+    executor,
+    invariants::{Broken, Event},
+    ledger::Ledger,
+    moves::Move,
+    request::{Reply, Request, Script, Session, Who, Write},
+    rules::Rules,
+    store::{self, Stores},
+    submitter::Submitter,
+    watcher,
+};
+
+/// Both stores, every process, what is under way between them, and what the invariants remember.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    pub(crate) ledger: Ledger,
+    pub(crate) stores: Stores,
+    /// What the store may go back to.
+    pub(crate) saved: Option<Stores>,
+    /// Requests that may yet be executed; nobody waits for their answers. In an order that is theirs alone.
+    pub(crate) wire: BTreeMap<u64, Request>,
+    pub(crate) executors: Vec<Member<executor::Term>>,
+    pub(crate) watchers: Vec<Member<watcher::Term>>,
+    /// Submitters, then the operator if there is one.
+    pub(crate) submitters: Vec<Submitter>,
+    /// What may still go wrong.
+    pub(crate) left: Faults,
+    pub(crate) facts: Facts,
+    /// The first invariant that did not hold.
+    pub(crate) broken: Option<Broken>,
+}
+
+/// A process that lives in terms.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Member<T> {
+    /// How many there were.
+    pub(crate) terms: u8,
+    pub(crate) term: Option<T>,
+}
+
+/// What happened, as far as an invariant needs to know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Facts {
+    /// Submissions that were reported as successful.
+    pub(crate) acknowledged: BTreeSet<Token>,
+    /// Jobs of which a whole result was published.
+    pub(crate) published: BTreeSet<(JobId, Zxid)>,
+    /// Submissions whose job was dropped from the store.
+    pub(crate) spent: BTreeSet<Source>,
+    /// Jobs that were dropped from the store.
+    pub(crate) dropped: BTreeSet<(JobId, Zxid)>,
+    /// How often each follow-up was created.
+    pub(crate) follow_ups: BTreeMap<JobId, u8>,
+    /// Whether the store went back.
+    pub(crate) rolled_back: bool,
+    /// Whether a list lapsed that somebody needed.
+    pub(crate) lapsed: bool,
+}
+
+impl World {
+    pub(crate) fn new(rules: &Rules) -> Self {
+        let bounds = &rules.bounds;
+        let mut submitters: Vec<Submitter> =
+            (0..bounds.submissions.len() as u8).map(Submitter::new).collect();
+        submitters.extend(bounds.cancel.then(Submitter::operator));
+        let mut ledger = Ledger::default();
+        ledger.sessions = submitters.iter().map(Submitter::session).collect();
+        Self {
+            ledger,
+            stores: Stores::new(),
+            saved: None,
+            wire: BTreeMap::new(),
+            executors: vec![Member { terms: 0, term: None }; usize::from(bounds.executors)],
+            watchers: vec![Member { terms: 0, term: None }; usize::from(bounds.watchers)],
+            submitters,
+            left: bounds.faults,
+            facts: Facts::default(),
+            broken: None,
+        }
+    }
+
+    /// The session that a process believes to have.
+    pub(crate) fn session_of(&self, who: Who) -> Option<Session> {
+        match who {
+            Who::Executor(n) => self.executors[usize::from(n)]
+                .term
+                .as_ref()
+                .map(|term| term.session),
+            Who::Watcher(n) => self.watchers[usize::from(n)]
+                .term
+                .as_ref()
+                .map(|term| term.session),
+            Who::Submitter(_) | Who::Operator => Some(Session { who, term: 1 }),
+        }
+    }
+
+    /// Executors and watchers.
+    pub(crate) fn members(&self) -> impl Iterator<Item = Who> + use<> {
+        let executors = (0..self.executors.len() as u8).map(Who::Executor);
+        executors.chain((0..self.watchers.len() as u8).map(Who::Watcher))
+    }
+
+    /// Executes a request, whoever sent it, and whenever.
+    pub(crate) fn execute(&mut self, request: &Request, rules: &Rules) -> Reply {
+        match request {
+            Request::Store(id, script) => store::execute(&mut self.stores, id, script, rules.mutant),
+            Request::Ledger(session, write) => self.ledger.execute(*session, write, rules.mutant),
+            Request::Publish(..) => Reply::Done,
+        }
+    }
+
+    /// The choices of a process.
+    pub(crate) fn moves(&self, who: Who, rules: &Rules) -> Vec<Move> {
+        match who {
+            Who::Executor(n) => match &self.executors[usize::from(n)].term {
+                Some(term) => term.moves(rules),
+                None => vec![Move::Register],
+            },
+            Who::Watcher(n) => match &self.watchers[usize::from(n)].term {
+                Some(term) => term.moves(),
+                None => vec![Move::Register],
+            },
+            Who::Submitter(_) | Who::Operator => {
+                let may = self
+                    .submitter(who)
+                    .is_some_and(|submitter| self.may_submit(submitter, rules));
+                if may { vec![Move::Go] } else { Vec::new() }
+            }
+        }
+    }
+
+    pub(crate) fn submitter(&self, who: Who) -> Option<&Submitter> {
+        self.submitters.iter().find(|submitter| submitter.who == who)
+    }
+
+    /// A plain submission of an id that is in use waits until that job has ended: nothing protects it otherwise.
+    fn may_submit(&self, submitter: &Submitter, rules: &Rules) -> bool {
+        let is_free = || {
+            let mut earlier = self.submitters.iter().filter(|other| other.who < submitter.who);
+            earlier.all(Submitter::is_over) && !self.ledger.jobs.contains_key(&rules.job)
+        };
+        !submitter.is_over() && (!submitter.waits_for_the_id(rules) || is_free())
+    }
+
+    /// Begins the move and says what is asked, if anything.
+    pub(crate) fn begin(&mut self, who: Who, chosen: &Move, rules: &Rules) -> Option<Request> {
+        match who {
+            Who::Executor(n) => {
+                let member = &mut self.executors[usize::from(n)];
+                let Some(term) = &mut member.term else {
+                    return Some(member.registers(who));
+                };
+                term.begin(chosen, rules);
+                term.request(chosen, rules)
+            }
+            Who::Watcher(n) => {
+                let member = &mut self.watchers[usize::from(n)];
+                let Some(term) = &mut member.term else {
+                    return Some(member.registers(who));
+                };
+                term.begin(chosen);
+                term.request(rules)
+            }
+            Who::Submitter(_) | Who::Operator => {
+                self.submitter(who).map(|submitter| submitter.request(rules))
+            }
+        }
+    }
+
+    /// Hands the answer to the process that waits for it.
+    pub(crate) fn hand_over(&mut self, who: Who, chosen: &Move, reply: Reply, rules: &Rules) {
+        if reply == Reply::SessionOver || *chosen == Move::Leave {
+            self.forget(who);
+            return;
+        }
+        match (who, reply) {
+            (Who::Executor(_) | Who::Watcher(_), Reply::Registered(holder)) => self.registered(who, holder),
+            (Who::Executor(n), reply) => {
+                if let Some(term) = &mut self.executors[usize::from(n)].term {
+                    term.take(chosen, reply, rules);
+                }
+            }
+            (Who::Watcher(n), reply) => {
+                if let Some(term) = &mut self.watchers[usize::from(n)].term {
+                    term.take(reply, rules);
+                }
+            }
+            (Who::Submitter(_) | Who::Operator, reply) => {
+                if let Some(submitter) = self.submitters.iter_mut().find(|submitter| submitter.who == who) {
+                    submitter.take(reply, rules);
+                }
+            }
+        }
+    }
+
+    fn registered(&mut self, who: Who, holder: distjob_core::Holder) {
+        match who {
+            Who::Executor(n) => {
+                let member = &mut self.executors[usize::from(n)];
+                member.terms += 1;
+                let session = Session {
+                    who,
+                    term: member.terms,
+                };
+                member.term = Some(executor::Term::new(session, holder));
+            }
+            Who::Watcher(n) => {
+                let member = &mut self.watchers[usize::from(n)];
+                member.terms += 1;
+                let session = Session {
+                    who,
+                    term: member.terms,
+                };
+                member.term = Some(watcher::Term::new(session));
+            }
+            Who::Submitter(_) | Who::Operator => {}
+        }
+    }
+
+    /// A process forgets its term: it was killed, or it heard that its session is over.
+    pub(crate) fn forget(&mut self, who: Who) {
+        match who {
+            Who::Executor(n) => self.executors[usize::from(n)].term = None,
+            Who::Watcher(n) => self.watchers[usize::from(n)].term = None,
+            Who::Submitter(_) | Who::Operator => {
+                if let Some(submitter) = self.submitters.iter_mut().find(|submitter| submitter.who == who) {
+                    submitter.step = crate::submitter::Step::Over;
+                }
+            }
+        }
+    }
+
+    /// Whether nothing of a job is left but what an operator must decide about.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        let is_lost = |job: &distjob_core::JobEntry| job.data.state == JobState::Lost;
+        self.submitters.iter().all(Submitter::is_over) && self.ledger.jobs.values().all(is_lost)
+    }
+
+    /// The lists that nobody looks after and nobody will open: their time to live ends them.
+    pub(crate) fn unattended_lists(&self, rules: &Rules) -> Vec<(JobId, Source)> {
+        let mut lists = Vec::new();
+        for (id, keys) in &self.stores {
+            let free = keys.sources.keys().filter(|source| {
+                let is_named = self.ledger.jobs.values().any(|job| job.data.source == **source);
+                let is_attended = self
+                    .submitters
+                    .iter()
+                    .any(|submitter| !submitter.is_over() && submitter.data(rules).source == **source);
+                let is_staging = self
+                    .watchers
+                    .iter()
+                    .filter_map(|member| member.term.as_ref())
+                    .any(|term| term.stages(source));
+                **source != Source::Plain && !is_named && !is_attended && !is_staging
+            });
+            lists.extend(free.map(|source| (id.clone(), source.clone())));
+        }
+        lists
+    }
+
+    /// Whether the store holds nothing but tombstones.
+    pub(crate) fn is_clean(&self) -> bool {
+        let is_tomb = |keys: &distjob_core::store::model::Model| {
+            keys.sources.is_empty()
+                && keys
+                    .meta
+                    .as_ref()
+                    .is_none_or(|meta| meta.state == MetaState::Gone)
+        };
+        self.ledger.locks.is_empty() && self.stores.values().all(is_tomb)
+    }
+}
+
+impl<T> Member<T> {
+    const fn registers(&self, who: Who) -> Request {
+        let session = Session {
+            who,
+            term: self.terms + 1,
+        };
+        Request::Ledger(session, Write::Register)
+    }
+}
+
+/// What members perceive, and what passes by itself.
+impl World {
+    pub(crate) fn knows_jobs(&self, who: Who) -> bool {
+        let seen = match who {
+            Who::Executor(n) => self.executors[usize::from(n)]
+                .term
+                .as_ref()
+                .map(|term| &term.jobs),
+            Who::Watcher(n) => self.watchers[usize::from(n)].term.as_ref().map(|term| &term.jobs),
+            Who::Submitter(_) | Who::Operator => None,
+        };
+        seen.is_none_or(|jobs| *jobs == self.ledger.jobs)
+    }
+
+    pub(crate) fn knows_members(&self, who: Who) -> bool {
+        let Who::Executor(n) = who else { return true };
+        let term = self.executors[usize::from(n)].term.as_ref();
+        term.is_none_or(|term| term.members == self.ledger.executors)
+    }
+
+    pub(crate) fn see_jobs(&mut self, who: Who) {
+        let jobs = &self.ledger.jobs;
+        match who {
+            Who::Executor(n) => {
+                if let Some(term) = &mut self.executors[usize::from(n)].term {
+                    term.see_jobs(jobs);
+                }
+            }
+            Who::Watcher(n) => {
+                if let Some(term) = &mut self.watchers[usize::from(n)].term {
+                    term.see_jobs(jobs);
+                }
+            }
+            Who::Submitter(_) | Who::Operator => {}
+        }
+    }
+
+    pub(crate) fn see_members(&mut self, who: Who, rules: &Rules) {
+        if let Who::Executor(n) = who
+            && let Some(term) = &mut self.executors[usize::from(n)].term
+        {
+            term.see_members(&self.ledger.executors, rules);
+        }
+    }
+
+    /// Lets every connected member know all that is the case.
+    pub(crate) fn see_everything(&mut self, rules: &Rules) {
+        for who in self.members() {
+            let session = self.session_of(who);
+            if session.is_none_or(|session| !self.ledger.sessions.contains(&session)) {
+                continue;
+            }
+            if !self.knows_jobs(who) {
+                self.see_jobs(who);
+            }
+            if !self.knows_members(who) {
+                self.see_members(who, rules);
+            }
+        }
+    }
+
+    pub(crate) fn unpark(&mut self, who: Who) {
+        if let Who::Watcher(n) = who
+            && let Some(term) = &mut self.watchers[usize::from(n)].term
+        {
+            term.parked.clear();
+        }
+    }
+
+    pub(crate) fn stop(&mut self, who: Who) {
+        if let Who::Executor(n) = who
+            && let Some(term) = &mut self.executors[usize::from(n)].term
+        {
+            term.leave();
+        }
+    }
+
+    pub(crate) fn expire_list(&mut self, id: &JobId, source: &Source) {
+        if let Some(keys) = self.stores.get_mut(id) {
+            keys.expire_source(source);
+            if *keys == distjob_core::store::model::Model::default() {
+                self.stores.remove(id);
+            }
+        }
+    }
+
+    /// Whether this move runs a task that kills who runs it.
+    pub(crate) fn is_deadly(&self, who: Who, chosen: &Move, rules: &Rules) -> bool {
+        let (Who::Executor(n), Move::Run(id, hi)) = (who, chosen) else {
+            return false;
+        };
+        let term = self.executors[usize::from(n)].term.as_ref();
+        term.is_some_and(|term| term.is_deadly(id, *hi, rules))
+    }
+
+    /// Remembers what an invariant will want to know.
+    pub(crate) fn note(&mut self, event: &Event) {
+        let facts = &mut self.facts;
+        match event {
+            Event::Executed(Request::Publish(id, life, _), _) => {
+                facts.published.insert((id.clone(), *life));
+            }
+            Event::Executed(
+                Request::Store(id, Script::Drop { life, source }),
+                Reply::Dropped(DropReply::Dropped),
+            ) => {
+                facts.dropped.insert((id.clone(), *life));
+                facts.spent.insert(source.clone());
+            }
+            Event::Executed(Request::Ledger(_, Write::SetLocked(_, _, _, Some((id, _)))), Reply::Done) => {
+                *facts.follow_ups.entry(id.clone()).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+}
