@@ -26,7 +26,7 @@ use std::{
 };
 
 use crate::{
-    JobData, JobEntry, JobId, JobState, MemberName, QueueName, Roster, Zxid,
+    Holder, JobData, JobEntry, JobId, JobState, MemberName, QueueName, Roster, Zxid,
     share::{self, Sharing},
 };
 
@@ -162,6 +162,16 @@ impl Board {
         self.jobs.values().filter(|job| job.mine).count()
     }
 
+    /// The jobs in this member's share, at most `most`: the oldest ones, oldest first, each with its life.
+    #[must_use]
+    pub fn oldest_of_share(&self, most: usize) -> Vec<(JobId, Zxid)> {
+        let mine = self.jobs.iter().filter(|(_, job)| job.mine);
+        let mut ranks: Vec<Rank> = mine.map(|(id, job)| (job.entry.life, id.clone())).collect();
+        ranks.sort_unstable();
+        ranks.truncate(most);
+        ranks.into_iter().map(|(life, id)| (id, life)).collect()
+    }
+
     /// The job as it was last seen.
     #[must_use]
     pub fn entry(&self, id: &JobId) -> Option<&JobEntry> {
@@ -208,10 +218,12 @@ impl Board {
         }
     }
 
-    /// Takes notice of the members: whatever was put aside may have become possible.
-    pub fn meet(&mut self, roster: Arc<Roster>, now: Instant) {
+    /// Takes notice of the members: whatever was put aside may have become possible. Answers who is proven dead now
+    /// and was there before.
+    pub fn meet(&mut self, roster: Arc<Roster>, now: Instant) -> Vec<Holder> {
         let same_names = roster.members.keys().eq(self.roster.members.keys());
         self.shares_are_stale |= !same_names;
+        let departed = roster.departed(&self.roster).collect();
         let is_gone = |name| !roster.members.contains_key(name);
         if self.roster.members.keys().any(is_gone) {
             self.has_heirs = true;
@@ -222,6 +234,7 @@ impl Board {
         }
         self.roster = roster;
         self.unpark_all(now);
+        departed
     }
 
     /// Whether [`Board::share`] would change anything.

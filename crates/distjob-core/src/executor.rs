@@ -149,6 +149,7 @@ mod tests {
         Roster {
             as_of: Zxid::new(as_of),
             members,
+            ..Roster::default()
         }
     }
 

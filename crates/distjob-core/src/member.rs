@@ -84,6 +84,8 @@ pub struct Roster {
     pub as_of: Zxid,
     /// Names, with what their znodes say where that could be read.
     pub members: BTreeMap<MemberName, Option<MemberInfo>>,
+    /// The creation zxids of their znodes, as far as those could be read.
+    pub born: BTreeMap<MemberName, Zxid>,
 }
 
 impl Roster {
@@ -91,6 +93,16 @@ impl Roster {
     #[must_use]
     pub fn proves_dead(&self, holder: &Holder) -> bool {
         self.as_of >= holder.born && !self.members.contains_key(&holder.name)
+    }
+
+    /// Whom this list proves dead of those who were on the list `before`.
+    pub fn departed<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = Holder> + 'a {
+        let holder = |(name, born): (&MemberName, &Zxid)| Holder {
+            born: *born,
+            name: name.clone(),
+        };
+        let holders = before.born.iter().map(holder);
+        holders.filter(|holder| self.proves_dead(holder))
     }
 
     /// How many slots the members that serve `queue` have, together. A member that does not say has one.
@@ -133,6 +145,7 @@ mod tests {
         Roster {
             as_of: Zxid::new(as_of),
             members,
+            born: BTreeMap::new(),
         }
     }
 
@@ -141,6 +154,24 @@ mod tests {
         assert!(!roster(9, &["b"]).proves_dead(&holder(10, "a")));
         assert!(roster(10, &["b"]).proves_dead(&holder(10, "a")));
         assert!(!roster(11, &["a", "b"]).proves_dead(&holder(10, "a")));
+    }
+
+    #[test]
+    fn only_a_newer_list_tells_who_departed() {
+        let mut before = roster(10, &["a", "b", "c"]);
+        for (name, born) in [("a", 4), ("b", 9)] {
+            before
+                .born
+                .insert(MemberName::new(name).unwrap(), Zxid::new(born));
+        }
+        let departed = |as_of, names: &[&str]| roster(as_of, names).departed(&before).collect::<Vec<_>>();
+        assert_eq!(departed(11, &["a"]), [holder(9, "b")]);
+        assert_eq!(departed(11, &[]), [holder(4, "a"), holder(9, "b")]);
+        assert_eq!(
+            departed(8, &[]),
+            [holder(4, "a")],
+            "an older reply, which has not heard of b"
+        );
     }
 
     #[test]

@@ -298,6 +298,7 @@ mod tests {
         Roster {
             as_of: Zxid::new(50),
             members: BTreeMap::from([(MemberName::new("a").unwrap(), None)]),
+            ..Roster::default()
         }
     }
 

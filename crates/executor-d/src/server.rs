@@ -315,12 +315,13 @@ impl<'a> Server<'a> {
         match found {
             Found::Lease { grant, freed } => {
                 let range = grant.lease.range;
+                // Not from the cursor: somebody gave it back, and maybe more than this.
+                let was_given_back = range.hi() < grant.cursor;
                 if self.hands.take(&id, life, range.hi()) {
                     let queue = self.board.entry(&id).map(|entry| entry.data.queue.clone());
                     // The job may have left the board since; the fence decides whether the work counts.
                     let queue = queue.unwrap_or_else(QueueName::default_queue);
                     let expected = self.pace(&queue).expect(range.len());
-                    let was_left_by_the_dead = grant.lease.attempts > 0;
                     let work = Work {
                         id: id.clone(),
                         life,
@@ -328,13 +329,13 @@ impl<'a> Server<'a> {
                         grant,
                         expected,
                     };
-                    if was_left_by_the_dead {
+                    if was_given_back {
                         self.queue.push_front(work);
                     } else {
                         self.queue.push_back(work);
                     }
                 }
-                self.board.put_first(&id, freed, now);
+                self.board.put_first(&id, freed.max(was_given_back.into()), now);
                 if !self.ending.contains(&id) {
                     self.board.ripen(&id, now);
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use distjob_core::{
-    Holder, JobEntry, JobId, Roster,
+    Holder, JobEntry, JobId, Roster, Zxid,
     executor::{AfterClaim, after_claim, after_open},
     store::{Claim, ClaimRequest, Grant, Isolated},
 };
@@ -20,7 +20,12 @@ const ROUNDS_MAX: usize = 8;
 #[derive(Debug)]
 pub(crate) enum Found {
     /// Something to run.
-    Lease(Grant),
+    Lease {
+        /// What.
+        grant: Grant,
+        /// How many ranges of the dead were freed on the way: they wait in the same job.
+        freed: u64,
+    },
     /// A watcher should look, for this reason.
     Finish(&'static str),
     /// Nothing, until the members change.
@@ -75,10 +80,11 @@ impl Visit {
             match next {
                 AfterClaim::Run(grant, dead) => {
                     // What is in hand does not depend on it, and the next claim names them again.
-                    if let Err(error) = self.reclaim(&dead).await {
+                    let freed = self.reclaim(&dead).await.unwrap_or_else(|error| {
                         tracing::debug!(job.id = %self.id, %error, "failed to free the ranges of a dead executor");
-                    }
-                    return Ok(Found::Lease(grant));
+                        0
+                    });
+                    return Ok(Found::Lease { grant, freed });
                 }
                 AfterClaim::Finish(why) => return Ok(Found::Finish(why)),
                 AfterClaim::Wait => return Ok(Found::Nothing),
@@ -94,7 +100,9 @@ impl Visit {
                         return Ok(Found::Finish(why));
                     }
                 }
-                AfterClaim::Reclaim(dead) => self.reclaim(&dead).await?,
+                AfterClaim::Reclaim(dead) => {
+                    self.reclaim(&dead).await?;
+                }
             }
         }
         Ok(Found::Busy)
@@ -112,17 +120,33 @@ impl Visit {
         }
     }
 
-    async fn reclaim(&self, dead: &[Holder]) -> Result<(), StoreError> {
+    /// Frees what these held. Answers how many ranges that were.
+    async fn reclaim(&self, dead: &[Holder]) -> Result<u64, StoreError> {
+        let mut ranges = 0;
         for holder in dead {
-            let freed = self
-                .store
-                .free(&self.id, self.entry.life, holder, Freeing::Dead)
-                .await?;
-            self.metrics.ranges_reclaimed.inc_by(freed);
-            tracing::info!(job.id = %self.id, member = %holder.name, ranges = freed, "freed the ranges of a dead executor");
+            ranges += reclaim(&self.store, &self.metrics, &self.id, self.entry.life, holder).await?;
         }
-        Ok(())
+        Ok(ranges)
     }
+}
+
+/// Frees what a dead executor held of a job. Answers how many ranges that were: none when another one was quicker.
+///
+/// # Errors
+/// When the store does not answer clearly. It can be repeated.
+pub(crate) async fn reclaim(
+    store: &JobStore,
+    metrics: &ExecutorMetrics,
+    id: &JobId,
+    life: Zxid,
+    dead: &Holder,
+) -> Result<u64, StoreError> {
+    let ranges = store.free(id, life, dead, Freeing::Dead).await?;
+    if ranges > 0 {
+        metrics.ranges_reclaimed.inc_by(ranges);
+        tracing::info!(job.id = %id, member = %dead.name, ranges, "freed the ranges of a dead executor");
+    }
+    Ok(ranges)
 }
 
 const fn word(claim: &Claim) -> &'static str {

@@ -24,6 +24,7 @@ fn roster(names: &[&str]) -> Arc<Roster> {
     Arc::new(Roster {
         as_of: Zxid::new(1),
         members,
+        ..Roster::default()
     })
 }
 

@@ -38,6 +38,7 @@ impl RosterView {
             role,
             scrub_every,
             infos: BTreeMap::new(),
+            born: BTreeMap::new(),
             strangers: BTreeSet::new(),
         };
         let task = tokio::spawn(follower.run(sender));
@@ -63,6 +64,8 @@ struct Follower {
     scrub_every: Duration,
     /// What is known of those who are listed. A member's data never changes.
     infos: BTreeMap<MemberName, Option<MemberInfo>>,
+    /// When they registered.
+    born: BTreeMap<MemberName, Zxid>,
     /// Listed znodes that are no members, or do not say what a member says, and have been reported.
     strangers: BTreeSet<String>,
 }
@@ -115,11 +118,13 @@ impl Follower {
             };
             infos.insert(name, info);
         }
+        self.born.retain(|name, _| infos.contains_key(name));
         self.infos.clone_from(&infos);
         Ok((
             Roster {
                 as_of: Zxid::from(stat.pzxid),
                 members: infos,
+                born: self.born.clone(),
             },
             watcher,
         ))
@@ -128,7 +133,10 @@ impl Follower {
     async fn read_info(&mut self, directory: &str, name: &MemberName) -> Result<Option<MemberInfo>, ZkError> {
         let path = format!("{directory}/{name}");
         let data = match self.session.reply(self.session.client().get_data(&path)).await {
-            Ok((data, _)) => data,
+            Ok((data, stat)) => {
+                self.born.insert(name.clone(), Zxid::from(stat.czxid));
+                data
+            }
             // It left in between; the watch has fired, and the next list will lack it.
             Err(ZkError::NoNode) => return Ok(None),
             // That it is there is known, and is what counts.

@@ -200,6 +200,7 @@ async fn only_leftovers_of_members_proven_dead_are_swept() {
     let roster = Arc::new(Roster {
         as_of: Zxid::new(8),
         members,
+        ..Roster::default()
     });
     assert_eq!(sink.sweep(roster).await.unwrap(), 1);
     assert_eq!(partials(&sink), names[1..]);
