@@ -164,6 +164,12 @@ impl Ledger {
 }
 
 impl Life {
+    /// Whether the job was ever in that state.
+    #[must_use]
+    pub fn was(&self, state: &str) -> bool {
+        self.states.iter().any(|had| had == state)
+    }
+
     fn end(&mut self, departures: u64) {
         self.is_over = true;
         self.departures = departures - self.departures;

@@ -7,9 +7,10 @@
 //! - [`stores`] looks at both stores past all of the project's code.
 //! - [`workload`] submits jobs and writes down what it was told.
 //! - [`expect`] says what the tasks of a job are, and what must come of them.
-//! - [`history`] is all that is known of a run; `check` judges it, one file a promise.
+//! - [`history`] is all that is known of a run; [`check`] judges it, one file a promise.
 //! - `report` makes a page of it.
 
+pub mod check;
 pub mod cluster;
 pub mod expect;
 pub mod history;
