@@ -16,6 +16,7 @@ mod sink;
 mod store;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -126,9 +127,14 @@ impl Cluster {
     /// have ended.
     pub async fn executor(&self, name: &str) -> Result<Daemon> {
         let file = self.settings.executions().join(name);
+        let mut prefix = self.fabric.prefix(&self.host(name).await?);
+        if let Some(bytes) = self.settings.executor_bytes {
+            prefix.extend(["prlimit", &format!("--data={bytes}"), "--"].map(OsString::from));
+        }
         let program = self
             .daemon("executor-d", name, &self.settings.executor_tables())
             .await?
+            .within(&prefix)
             .env("DISTJOB_TEST_HANDLER", "drill")
             .env("DISTJOB_TEST_EXECUTIONS", &file);
         self.start_daemon(program, name, Some(file)).await

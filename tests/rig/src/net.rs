@@ -195,6 +195,14 @@ impl Fabric {
         }
     }
 
+    /// The ids of all processes on `host`, whoever started them; empty on loopback, where nobody can tell.
+    pub fn processes(&self, host: &Host) -> Result<Vec<u32>> {
+        match self {
+            Fabric::Namespaces(namespaces) => namespaces.processes(host),
+            Fabric::Loopback(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Rules one direction of the link between two hosts from now on. What is on its way already arrives.
     pub fn rule(&self, from: &Host, to: &Host, rule: Rule) {
         match self {

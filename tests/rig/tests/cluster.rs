@@ -11,12 +11,14 @@ mod inside;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use distjob_rig::cluster::{Cluster, Daemon, Settings};
 use distjob_rig::history::RedisKind;
+use distjob_rig::net::Rule;
 use harness::eventually;
 use redis::AsyncCommands as _;
 use tempfile::TempDir;
+use zookeeper_client::SessionId;
 
 use self::inside::inside;
 
@@ -32,10 +34,15 @@ struct Rig {
 
 impl Rig {
     async fn start(redis: RedisKind) -> Rig {
+        Rig::with(redis, |_| ()).await
+    }
+
+    async fn with(redis: RedisKind, change: impl FnOnce(&mut Settings)) -> Rig {
         let dir = tempfile::tempdir().unwrap();
         let mut settings = Settings::new(dir.path().join("run"), 1, redis);
         settings.clocks = true;
         settings.sink_bytes = 1 << 20;
+        change(&mut settings);
         let cluster = Cluster::start(settings).await.unwrap();
         let executor = cluster.executor("executor-1").await.unwrap();
         let watcher = cluster.watcher("watcher-1").await.unwrap();
@@ -166,6 +173,85 @@ async fn an_ensemble_without_a_majority_comes_back() {
     rig.works("after").await;
 }
 
+/// A leader that hears nobody, and is heard by nobody, does not hold the others up.
+async fn a_leader_that_is_cut_off_is_replaced() {
+    let rig = Rig::start(RedisKind::Aof).await;
+    let (ledger, fabric) = (rig.cluster.ledger(), rig.cluster.fabric());
+    rig.works("before").await;
+    let leader = ledger.leader_number().await.unwrap();
+    let others = (0..3).filter(|number| *number != leader);
+    for other in others.clone() {
+        fabric.rule_both(&ledger.hosts()[leader], &ledger.hosts()[other], Rule::DOWN);
+    }
+    eventually("another leads", SOON, async || {
+        for other in others.clone() {
+            let answer = ledger.members()[other].four_letters("srvr").await?;
+            if answer.contains("Mode: leader") {
+                return Ok(());
+            }
+        }
+        bail!("none of the others leads")
+    })
+    .await;
+    rig.works("without").await;
+    fabric.heal_all();
+    eventually("it follows", SOON, async || {
+        let answer = ledger.members()[leader].four_letters("srvr").await?;
+        ensure!(answer.contains("Mode: follower"), "{answer}");
+        Ok(())
+    })
+    .await;
+    rig.works("with-it").await;
+}
+
+async fn an_expired_session_makes_an_executor_register_anew() {
+    let rig = Rig::start(RedisKind::Aof).await;
+    let registered = "registered member=";
+    rig.executor.wait_log(registered, SOON).await.unwrap();
+    let line = rig
+        .executor
+        .wait_log("session established: 0x", SOON)
+        .await
+        .unwrap();
+    let (_, id) = line.split_once("established: 0x").unwrap();
+    let id = id.split(' ').next().unwrap();
+    let session = SessionId(u64::from_str_radix(id, 16).unwrap().cast_signed());
+
+    let mark = rig.executor.stderr().mark();
+    rig.cluster.ledger().expire(session).await.unwrap();
+    let again = rig.executor.stderr().wait_after(mark, registered, SOON);
+    again.await.unwrap();
+    rig.works("after").await;
+}
+
+async fn an_executor_may_have_only_so_much_memory() {
+    let rig = Rig::with(RedisKind::Aof, |settings| {
+        settings.executor_bytes = Some(256 << 20)
+    })
+    .await;
+    rig.works("before").await;
+    let input = rig.cluster.settings().logs().join("bloat.tasks");
+    fs::write(&input, format!("bloat {}\n", 1_u64 << 30)).unwrap();
+    let submitter = rig.cluster.submitter("submitter-1").await.unwrap();
+    let submitter = submitter
+        .args(["once", "-"])
+        .stdin_file(input)
+        .start("bloat", &rig.cluster.settings().logs())
+        .unwrap();
+    submitter.succeeded(SOON).await.unwrap();
+    let status = rig.executor.wait(SOON).await.unwrap();
+    assert!(!status.success(), "{status}");
+}
+
+async fn the_processes_of_a_host_are_known() {
+    let rig = Rig::start(RedisKind::Aof).await;
+    let fabric = rig.cluster.fabric();
+    let host = rig.executor.host();
+    assert_eq!(fabric.processes(host).unwrap(), [rig.executor.pid()]);
+    rig.executor.kill().await.unwrap();
+    assert_eq!(fabric.processes(host).unwrap(), [0; 0]);
+}
+
 async fn a_full_disk_holds_deliveries_up() {
     let rig = Rig::start(RedisKind::Aof).await;
     let sink = rig.cluster.sink();
@@ -248,4 +334,28 @@ async fn in_namespaces_a_full_disk_holds_deliveries_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_loopback_the_clock_of_a_daemon_moves_while_it_runs() {
     the_clock_of_a_daemon_moves_while_it_runs().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_namespaces_a_leader_that_is_cut_off_is_replaced() {
+    if inside() {
+        a_leader_that_is_cut_off_is_replaced().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_loopback_an_expired_session_makes_an_executor_register_anew() {
+    an_expired_session_makes_an_executor_register_anew().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_loopback_an_executor_may_have_only_so_much_memory() {
+    an_executor_may_have_only_so_much_memory().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_namespaces_the_processes_of_a_host_are_known() {
+    if inside() {
+        the_processes_of_a_host_are_known().await;
+    }
 }

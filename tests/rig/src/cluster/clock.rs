@@ -17,13 +17,18 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that is right, told by the file `<dir>/<name>.clock`. An error that says what to install when the library
-    /// is missing.
-    pub(super) fn right(dir: &Path, name: &str) -> Result<Clock> {
+    /// Whether processes can be given clocks; an error that says what to install.
+    pub fn possible() -> Result<()> {
         ensure!(
             Path::new(LIBRARY).exists(),
             "{LIBRARY} is missing: install Debian's package libfaketime"
         );
+        Ok(())
+    }
+
+    /// A clock that is right, told by the file `<dir>/<name>.clock`.
+    pub(super) fn right(dir: &Path, name: &str) -> Result<Clock> {
+        Clock::possible()?;
         let clock = Clock {
             file: dir.join(format!("{name}.clock")),
         };

@@ -21,6 +21,9 @@ pub struct Settings {
     pub sink_bytes: u64,
     /// Whether daemons have clocks that can be moved. Needs Debian's package `libfaketime`.
     pub clocks: bool,
+    /// How much memory an executor may have, in bytes of private writable mappings; an allocation beyond it fails, which
+    /// ends the executor.
+    pub executor_bytes: Option<u64>,
     /// More lines of TOML for the table `[zookeeper]` of every program.
     pub zookeeper_lines: String,
     /// More lines of TOML for the table `[redis]` of every program.
@@ -44,6 +47,7 @@ impl Settings {
             session_timeout: Duration::from_secs(3),
             sink_bytes: 1 << 30,
             clocks: false,
+            executor_bytes: None,
             zookeeper_lines: String::new(),
             redis_lines: String::new(),
             executor_lines: String::new(),

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -167,6 +168,20 @@ impl Namespaces {
     /// Breaks all TCP connections of a host, and tells their other ends, where links allow it.
     pub(super) fn reset(&self, host: &Host) -> Result<()> {
         self.run_at(host.ip, "ss -K -t state established")
+    }
+
+    /// The processes on a host, its holder left out.
+    pub(super) fn processes(&self, host: &Host) -> Result<Vec<u32>> {
+        let holder = self
+            .with_holder(host.ip, |holder| holder.0.as_ref().map(Child::pid))?
+            .with_context(|| format!("{host} is no host of its own"))?;
+        let namespace = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+        let here = namespace(holder).with_context(|| format!("{host} is gone"))?;
+        let all = fs::read_dir("/proc").context("list all processes")?;
+        Ok(all
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|pid| *pid != holder && namespace(*pid).as_ref() == Some(&here))
+            .collect())
     }
 
     fn run_at(&self, host: Ipv4Addr, line: &str) -> Result<()> {
