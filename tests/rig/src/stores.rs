@@ -6,7 +6,7 @@
 mod plain;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -18,18 +18,17 @@ use tokio::time::timeout;
 use zookeeper_client::{Client, Error as ZkError};
 
 pub use self::plain::Plain;
+use crate::cluster::{PREFIX, ROOT};
 use crate::history::LeftKey;
 
 /// A look that takes longer has failed. Servers are down for longer than that, at times.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
-/// Where both stores are, and what of them is the project's.
+/// Where both stores are, and what is known of the way there.
 #[derive(Debug)]
 pub struct Stores {
     zookeeper: String,
-    redis: String,
-    root: String,
-    prefix: String,
+    redis: Mutex<String>,
     client: Mutex<Option<Client>>,
     connection: Mutex<Option<MultiplexedConnection>>,
 }
@@ -55,18 +54,22 @@ pub struct Job {
 }
 
 impl Stores {
-    /// Stores at `host:port,…` and at `redis://host:port`, with everything below the znode `root` and behind the key
-    /// prefix `prefix`. Connects to nothing yet.
+    /// Stores at `host:port,…` and at `redis://host:port`. Connects to nothing yet.
     #[must_use]
-    pub fn new(zookeeper: String, redis: String, root: String, prefix: String) -> Self {
+    pub fn new(zookeeper: String, redis: String) -> Self {
+        let redis = Mutex::new(redis);
         Self {
             zookeeper,
             redis,
-            root,
-            prefix,
             client: Mutex::default(),
             connection: Mutex::default(),
         }
+    }
+
+    /// From now on Redis is another one.
+    pub fn redis_is_at(&self, redis: String) {
+        *lock(&self.redis) = redis;
+        *lock(&self.connection) = None;
     }
 
     /// All jobs of the ledger.
@@ -141,7 +144,7 @@ impl Stores {
     /// # Errors
     /// When Redis does not answer in time.
     pub async fn leases(&self, id: &str) -> Result<BTreeMap<String, Vec<(u64, u64)>>> {
-        let key = format!("{}{{{id}}}:leases", self.prefix);
+        let key = format!("{PREFIX}{{{id}}}:leases");
         let leases: BTreeMap<String, String> = self
             .redis(async |mut redis| redis::cmd("HGETALL").arg(&key).query_async(&mut redis).await)
             .await?;
@@ -150,6 +153,18 @@ impl Stores {
             .iter()
             .map(|(holder, ranges)| (name(holder), ranges_of(ranges)))
             .collect())
+    }
+
+    /// The ranges of a job that were given back, `[lo, hi)`.
+    ///
+    /// # Errors
+    /// When Redis does not answer in time.
+    pub async fn freed(&self, id: &str) -> Result<Vec<(u64, u64)>> {
+        let key = format!("{PREFIX}{{{id}}}:freed");
+        let freed: Vec<String> = self
+            .redis(async |mut redis| redis.lrange(&key, 0, -1).await)
+            .await?;
+        Ok(freed.iter().flat_map(|range| ranges_of(range)).collect())
     }
 
     /// Every key of Redis, whoever's it is.
@@ -169,7 +184,7 @@ impl Stores {
             let mut keys = Vec::with_capacity(names.len());
             for key in names {
                 let ttl_ms: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut redis).await?;
-                let is_meta = key.starts_with(&self.prefix) && key.ends_with("}:meta");
+                let is_meta = key.starts_with(PREFIX) && key.ends_with("}:meta");
                 let state: Option<String> = if is_meta {
                     redis::cmd("HGET")
                         .arg(&key)
@@ -201,20 +216,16 @@ impl Stores {
     pub async fn znodes(&self) -> Result<Vec<String>> {
         let mut paths = Vec::new();
         for directory in ["jobs", "watchlocks", "executors", "watchers"] {
-            let path = self.path(directory);
+            let path = path(directory);
             let children = self.children(directory).await?;
             paths.extend(children.into_iter().map(|child| format!("{path}/{}", child.name)));
         }
         Ok(paths)
     }
 
-    fn path(&self, under_root: &str) -> String {
-        format!("{}/{under_root}", self.root.trim_end_matches('/'))
-    }
-
     /// The children of a directory that may be missing; those that go while they are read are left out.
     async fn children(&self, directory: &str) -> Result<Vec<Znode>> {
-        let path = self.path(directory);
+        let path = path(directory);
         self.zookeeper(async |zk| {
             let names = match zk.list_children(&path).await {
                 Err(ZkError::NoNode) => return Ok(Vec::new()),
@@ -240,13 +251,13 @@ impl Stores {
 
     /// Asks ZooKeeper something, within the limit.
     async fn zookeeper<T>(&self, ask: impl AsyncFnOnce(Client) -> Result<T, ZkError>) -> Result<T> {
-        let known = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = lock(&self.client).clone();
         let asked = timeout(ANSWERS_WITHIN, async {
             let client = match known.filter(|client| !client.state().is_terminated()) {
                 Some(client) => client,
                 None => {
                     let client = zookeeper::connect(&self.zookeeper).await?;
-                    *self.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client.clone());
+                    *lock(&self.client) = Some(client.clone());
                     client
                 }
             };
@@ -268,14 +279,26 @@ impl Stores {
         let asked = timeout(ANSWERS_WITHIN, async {
             let connection = match known {
                 Some(connection) => connection,
-                None => redis_server::connect(&self.redis).await?,
+                None => {
+                    let url = lock(&self.redis).clone();
+                    redis_server::connect(&url).await?
+                }
             };
             let answer = ask(connection.clone()).await?;
-            *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+            *lock(&self.connection) = Some(connection);
             anyhow::Ok(answer)
         });
         asked.await.map_err(|_| anyhow!("Redis did not answer in time"))?
     }
+}
+
+/// The path of what is below the root.
+fn path(under_root: &str) -> String {
+    format!("{ROOT}/{under_root}")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Znode {

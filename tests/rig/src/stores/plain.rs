@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use redis::AsyncTypedCommands as _;
 use zookeeper_client::{Acls, CreateMode, Error as ZkError};
 
-use super::Stores;
+use super::{Stores, path};
 use crate::history::Answer;
 
 /// So many tasks go to Redis at once.
@@ -38,7 +38,7 @@ impl Stores {
         let created = self
             .zookeeper(async |zk| {
                 let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
-                zk.create(&self.path(&format!("jobs/{id}")), data.as_bytes(), &options)
+                zk.create(&path(&format!("jobs/{id}")), data.as_bytes(), &options)
                     .await
                     .map(drop)
             })

@@ -1,0 +1,140 @@
+//! Judging a run by what is in its directory.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter};
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use anyhow::{Context as _, Result};
+use harness::Delivered;
+use harness::audit::{Ledger, transactions};
+
+use crate::check::{self, Delivery, Evidence, Verdict};
+use crate::history::History;
+use crate::run::Settings;
+
+/// What is wrong with a run, and where it is.
+#[derive(Debug)]
+pub struct Judgement {
+    dir: PathBuf,
+    command: String,
+    verdict: Verdict,
+}
+
+impl Judgement {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
+        self.verdict.is_clean()
+    }
+}
+
+impl Display for Judgement {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for violation in &self.verdict.violations {
+            writeln!(f, "  {violation}")?;
+        }
+        let verdict = if self.is_clean() { "clean" } else { "NOT CLEAN" };
+        writeln!(
+            f,
+            "{verdict}: {} violations; {}",
+            self.verdict.violations.len(),
+            self.dir.display()
+        )?;
+        write!(f, "repeat with: {}", self.command)
+    }
+}
+
+/// Judges the run in a directory.
+///
+/// # Errors
+/// When something that belongs there cannot be read.
+pub fn judge(dir: &Path) -> Result<Judgement> {
+    let history = History::read(&dir.join(Settings::HISTORY))?;
+    let parameters = history.parameters();
+    let root = parameters.map_or("/", |parameters| parameters.root.as_str());
+    let mut logs = Vec::new();
+    for server in entries(&dir.join("zookeeper"))? {
+        let data = server.join("data");
+        if data.is_dir() {
+            logs.push(transactions::read(&data)?);
+        }
+    }
+    let ledger = Ledger::replay(root, &transactions::merge(&logs));
+    let executions = executions(&dir.join("executions"))?;
+    let evidence = Evidence {
+        history: &history,
+        ledger: &ledger,
+        executions: &executions,
+    };
+    let mut files = Vec::new();
+    for queue in entries(&dir.join("delivered"))? {
+        files.extend(entries(&queue)?);
+    }
+    let verdict = check::judge(&evidence, files.iter().filter_map(|file| delivery(file)));
+    let command = parameters
+        .map(|parameters| parameters.command.clone())
+        .unwrap_or_default();
+    Ok(Judgement {
+        dir: dir.to_owned(),
+        command,
+        verdict,
+    })
+}
+
+/// Removes the servers' data of a run that needs no further look.
+///
+/// # Errors
+/// When it cannot be removed.
+pub fn tidy(dir: &Path) -> Result<()> {
+    for name in ["zookeeper", "redis"] {
+        let path = dir.join(name);
+        if path.is_dir() {
+            fs::remove_dir_all(&path).with_context(|| format!("remove {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(dir).with_context(|| format!("list {}", dir.display()))?;
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn executions(dir: &Path) -> Result<HashMap<String, u64>> {
+    let mut counts = HashMap::new();
+    for path in entries(dir)? {
+        let told = || format!("read {}", path.display());
+        for line in BufReader::new(fs::File::open(&path).with_context(told)?).lines() {
+            *counts.entry(line.with_context(told)?).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
+fn delivery(file: &Path) -> Option<Delivery> {
+    let written = fs::metadata(file).and_then(|about| about.modified()).ok();
+    let unix_ms = written
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .unwrap_or_default()
+        .as_millis();
+    Some(Delivery {
+        queue: file.parent()?.file_name()?.to_str()?.to_owned(),
+        id: file.file_stem()?.to_str()?.to_owned(),
+        unix_ms: u64::try_from(unix_ms).unwrap_or(u64::MAX),
+        lines: match Delivered::read(file) {
+            Ok(Some(lines)) => Ok(lines),
+            Ok(None) => Err("it is gone".to_owned()),
+            Err(error) => Err(format!("{error:#}")),
+        },
+    })
+}

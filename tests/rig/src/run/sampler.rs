@@ -1,0 +1,72 @@
+//! The figures of each second, for the plot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Stage;
+use crate::history::{Event, Sample};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Records a sample each second. Never returns by itself; dropping it is fine.
+///
+/// # Errors
+/// When the rig's own files cannot be read.
+pub(super) async fn sample(stage: &Stage) -> Result<Infallible> {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut delivered = BTreeSet::new();
+    let mut delivered_tasks = 0;
+    let mut executions = Executions::default();
+    loop {
+        ticks.tick().await;
+        for id in stage.delivered()? {
+            let count = stage.workload.count_of(&id).unwrap_or(0);
+            delivered_tasks += if delivered.insert(id) { count } else { 0 };
+        }
+        let executed = executions.count(&stage.cluster.settings().executions())?;
+        // With ZooKeeper away nobody knows.
+        let jobs = stage.stores.jobs().await.unwrap_or_default();
+        let mut by_state = BTreeMap::new();
+        for job in jobs.into_values() {
+            *by_state.entry(job.state).or_default() += 1;
+        }
+        stage.recorder.record(Event::Sampled(Sample {
+            executed,
+            delivered_tasks,
+            delivered_jobs: delivered.len() as u64,
+            jobs: by_state,
+        }));
+    }
+}
+
+/// The lines of files that grow, counted as they come.
+#[derive(Debug, Default)]
+struct Executions {
+    seen: BTreeMap<PathBuf, u64>,
+    lines: u64,
+}
+
+impl Executions {
+    fn count(&mut self, directory: &Path) -> Result<u64> {
+        for entry in fs::read_dir(directory).with_context(|| format!("list {}", directory.display()))? {
+            let path = entry?.path();
+            let told = || format!("read {}", path.display());
+            let mut file = File::open(&path).with_context(told)?;
+            let from = self.seen.entry(path.clone()).or_default();
+            file.seek(SeekFrom::Start(*from)).with_context(told)?;
+            let mut grown = Vec::new();
+            file.read_to_end(&mut grown).with_context(told)?;
+            *from += grown.len() as u64;
+            self.lines += grown.iter().filter(|byte| **byte == b'\n').count() as u64;
+        }
+        Ok(self.lines)
+    }
+}
