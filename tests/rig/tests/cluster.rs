@@ -226,7 +226,7 @@ async fn an_expired_session_makes_an_executor_register_anew() {
 
 async fn an_executor_may_have_only_so_much_memory() {
     let rig = Rig::with(RedisKind::Aof, |settings| {
-        settings.executor_bytes = Some(256 << 20)
+        settings.executor_bytes = Some(256 << 20);
     })
     .await;
     rig.works("before").await;

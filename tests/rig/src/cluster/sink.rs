@@ -88,3 +88,14 @@ impl Sink {
         run(copy).map(drop)
     }
 }
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if self.own {
+            // Lazy: a process that still runs may hold it. Without this nobody could remove the directory before the rig ends.
+            let mut unmount = Command::new("umount");
+            unmount.arg("--lazy").arg(&self.disk);
+            let _ = run(unmount);
+        }
+    }
+}
