@@ -14,5 +14,6 @@ pub mod history;
 pub mod network;
 pub mod payload;
 pub mod plan;
+pub mod redis;
 pub mod shelf;
 pub mod trace;
