@@ -4,7 +4,7 @@
 //! many microseconds longer, with this or around the usual one. `DISTJOB_TEST_EXECUTIONS` names a file to which each
 //! execution appends a line: the first 64 bytes of the payload, with `?` for what is no visible ASCII.
 
-use std::{borrow::Cow, fs::File, io::Write as _, thread, time::Duration};
+use std::{borrow::Cow, fs::File, io::Write as _, str::FromStr, thread, time::Duration};
 
 use super::{Function, Prime, Verdict};
 
@@ -12,7 +12,7 @@ use super::{Function, Prime, Verdict};
 const NOTED_MAX: usize = 64;
 
 /// Payloads: `sleep <ms>`, `hang`, `fail <message>`, `bloat <bytes>` (its value has so many), `abort`, and anything else
-/// is its own value.
+/// is its own value. More words may follow, which tell tasks apart.
 #[derive(Debug)]
 pub struct Drill {
     commands: bool,
@@ -67,14 +67,20 @@ impl Function for Drill {
                 thread::park();
             },
             ("fail", message) => Err(Cow::Owned(message.to_owned())),
-            ("bloat", bytes) => Ok(Cow::Owned(vec![b'b'; bytes.parse().unwrap_or(0)])),
+            ("bloat", bytes) => Ok(Cow::Owned(vec![b'b'; first_number(bytes)])),
             ("sleep", ms) => {
-                thread::sleep(Duration::from_millis(ms.parse().unwrap_or(0)));
+                thread::sleep(Duration::from_millis(first_number(ms)));
                 Ok(Cow::Borrowed(b"slept"))
             }
             _ => Ok(Cow::Owned(payload.to_vec())),
         }
     }
+}
+
+/// What the first word says; 0 when that is no number.
+fn first_number<N: FromStr + Default>(words: &str) -> N {
+    let first = words.split(' ').next().unwrap_or_default();
+    first.parse().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -92,6 +98,7 @@ mod tests {
             executions: Some(file.try_clone().unwrap()),
         };
         assert_eq!(drill.handle(b"bloat 3"), Ok(b"bbb".into()));
+        assert_eq!(first_number::<u64>("200 of-another-kind"), 200);
         assert_eq!(drill.handle(b"fail a\nb\xff"), Ok(b"fail a\nb\xff".into()));
         assert_eq!(drill.handle(&[b'x'; 100]), Ok([b'x'; 100].as_slice().into()));
         let mut noted = String::new();
