@@ -156,8 +156,8 @@ impl Child {
     /// left running. Cancellation safe.
     pub async fn wait(&self, limit: Duration) -> Result<ExitStatus> {
         let mut exit = self.exit.clone();
-        let ended = timeout(limit, exit.wait_for(Option::is_some)).await;
-        let Ok(ended) = ended else {
+        let ended = async { exit.wait_for(Option::is_some).await.map(|status| *status) };
+        let Ok(ended) = timeout(limit, ended).await else {
             return Err(anyhow!("{} still runs after {limit:?}", self.name));
         };
         let status = ended
