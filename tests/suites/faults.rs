@@ -18,6 +18,8 @@ mod load;
 mod losses;
 #[path = "faults/poison.rs"]
 mod poison;
+#[path = "faults/recovery.rs"]
+mod recovery;
 #[path = "faults/redis.rs"]
 mod redis_faults;
 #[path = "faults/rollback.rs"]
