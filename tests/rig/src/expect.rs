@@ -25,12 +25,12 @@ pub enum Flavour {
     Poison,
     /// As mixed, but one task never ends: somebody must end its executor.
     Hang,
-    /// As mixed, but one task has a value of [`BLOAT_BYTES`].
+    /// As mixed, but one task wants a value of [`BLOAT_BYTES`], which ends its executor.
     Bloat,
 }
 
-/// The size of the value of a task that bloats.
-pub const BLOAT_BYTES: usize = 4 << 20;
+/// The size of the value of a task that bloats: more memory than the rig lets an executor have.
+pub const BLOAT_BYTES: usize = 1 << 30;
 
 /// What a task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub enum Task {
     Abort,
     /// It never ends.
     Hang,
-    /// Its value is large.
+    /// It asks for too much memory, which aborts its process.
     Bloat,
 }
 
@@ -75,6 +75,12 @@ impl Flavour {
         let (name, number) = id.split_once('-')?;
         let flavour = Self::ALL.into_iter().find(|flavour| flavour.name() == name)?;
         (flavour.id(number.parse().ok()?) == id).then_some(flavour)
+    }
+
+    /// Whether its special task aborts the process that runs it.
+    #[must_use]
+    pub const fn aborts(self) -> bool {
+        matches!(self, Self::Poison | Self::Bloat)
     }
 
     /// The task of which there is one in each job of this flavour, if there is.
@@ -124,7 +130,7 @@ impl Expected {
     /// Whether the task at `index` ends its executor, or makes somebody end it.
     #[must_use]
     pub fn is_deadly(&self, index: u64) -> bool {
-        matches!(self.task(index), Task::Abort | Task::Hang)
+        matches!(self.task(index), Task::Abort | Task::Hang | Task::Bloat)
     }
 
     /// What the task at `index` does.
@@ -170,8 +176,7 @@ impl Expected {
             (Task::Echo, Ok(value)) => value == self.tag(index).as_bytes(),
             (Task::Fail, Err(error)) => error == self.tag(index),
             (Task::Sleep(_), Ok(value)) => value == b"slept",
-            (Task::Bloat, Ok(value)) => value.len() == BLOAT_BYTES,
-            (Task::Abort | Task::Hang, Err(error)) => is_given_up(error),
+            (Task::Abort | Task::Hang | Task::Bloat, Err(error)) => is_given_up(error),
             _ => false,
         }
     }

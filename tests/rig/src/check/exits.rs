@@ -69,10 +69,10 @@ impl Process {
             (_, Exit::Signal(SIGKILL)) => self.is_killed,
             // How the servers end when they are asked to is not the project's.
             (Role::ZooKeeper | Role::Redis, _) => self.is_killed || self.is_stopped,
-            (Role::Executor, Exit::Signal(SIGABRT)) => case
-                .jobs
-                .keys()
-                .any(|id| Flavour::of(id) == Some(Flavour::Poison)),
+            (Role::Executor, Exit::Signal(SIGABRT)) => {
+                let mut flavours = case.jobs.keys().filter_map(|id| Flavour::of(id));
+                flavours.any(Flavour::aborts)
+            }
             (Role::Executor | Role::Watcher, Exit::Status(status)) => status == 0 && self.is_stopped,
             (Role::Submitter | Role::Operator, Exit::Status(status)) => {
                 status == 0 || FAILURES.contains(&status)
