@@ -17,3 +17,4 @@ pub mod plan;
 pub mod redis;
 pub mod shelf;
 pub mod trace;
+pub mod zookeeper;

@@ -111,7 +111,7 @@ impl Wire {
     }
 
     /// Waits until the connection is cut, as far as the process hears of it. Cancel safe.
-    pub fn cut(&self) -> impl Future<Output = ()> + Send + 'static {
+    pub fn cut(&self) -> impl Future<Output = ()> + Send + use<> {
         self.inner.cut.clone().cancelled_owned()
     }
 

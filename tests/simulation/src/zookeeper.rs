@@ -1,0 +1,367 @@
+//! ZooKeeper as a model: an ensemble whose followers lag, with sessions, watches and all their faults.
+//!
+//! ```text
+//!  SessionClient ── Wire ──► server ── hop ──► leader: one order of transactions, sessions, expiry
+//!        ▲                   tree, watches          │
+//!        └── answers, news ────┘  ▲── stream, late ─┘
+//! ```
+//!
+//! As in ZooKeeper: reads are answered by the server that the client is connected to, from what it has applied; writes
+//! and syncs go to the leader, and are answered when that server has applied them; each connection's answers keep the
+//! order of its requests, and what watches tell comes between them where it belongs. A session's end deletes its
+//! ephemerals in one transaction. A client that has seen more than a server knows is sent away. Requests that come
+//! through a server that the session has left are refused.
+//!
+//! Reading order: [`Ensemble`] (the faults), `world` (what goes on in the order of time), `leader`, `server`, `tree`,
+//! `watches`, `client`.
+
+mod client;
+mod leader;
+mod message;
+mod server;
+mod tree;
+mod watches;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use distjob_runtime::zk::client::Connect;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
+
+pub use self::tree::{Change, Znode};
+use self::{
+    client::Connector,
+    message::{Greeting, Refusal, Reply, Request},
+    server::{ConnectionId, Origin},
+    tree::Stamp,
+    world::World,
+};
+use crate::{
+    network::{Network, Process, Server, ServerEnd},
+    trace::Trace,
+};
+
+/// How much later than the leader a follower applies a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lag {
+    /// At least this, in milliseconds.
+    pub min_ms: u64,
+    /// At most this, in milliseconds.
+    pub max_ms: u64,
+}
+
+impl Lag {
+    fn draw(self, rng: &mut StdRng) -> u64 {
+        rng.random_range(self.min_ms..=self.max_ms.max(self.min_ms))
+    }
+}
+
+/// What an ensemble is like.
+#[derive(Debug, Clone, Copy)]
+pub struct EnsembleSettings {
+    /// How many servers there are: odd, at least 1.
+    pub servers: usize,
+    /// How far followers are behind when nothing is said about them.
+    pub lag: Lag,
+    /// A seeded mistake: a sync is answered without asking the leader.
+    pub is_sync_hollow: bool,
+}
+
+impl Default for EnsembleSettings {
+    fn default() -> Self {
+        Self {
+            servers: 3,
+            lag: Lag { min_ms: 0, max_ms: 5 },
+            is_sync_hollow: false,
+        }
+    }
+}
+
+/// Why there is a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A client wrote.
+    Write,
+    /// A session was granted.
+    Opened,
+    /// Its client closed it.
+    Closed,
+    /// It was not heard of for too long, or was made to end.
+    Expired,
+}
+
+/// Something that took effect: all of its changes at once.
+#[derive(Debug, Clone)]
+pub struct Txn {
+    /// Its place in the order of all transactions.
+    pub zxid: i64,
+    /// When: milliseconds since 1970 by the simulated date.
+    pub date_ms: i64,
+    /// Whose session it was.
+    pub session: i64,
+    /// The process that opened that session.
+    pub process: Process,
+    /// Why.
+    pub cause: Cause,
+    /// What changed, in order.
+    pub changes: Vec<Change>,
+    result: Result<Reply, Refusal>,
+}
+
+impl Txn {
+    fn stamp(&self) -> Stamp {
+        Stamp {
+            zxid: self.zxid,
+            date_ms: self.date_ms,
+            session: self.session,
+        }
+    }
+
+    fn ends_session(&self) -> bool {
+        matches!(self.cause, Cause::Closed | Cause::Expired)
+    }
+}
+
+impl fmt::Display for Txn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            zxid,
+            session,
+            process,
+            ..
+        } = self;
+        write!(f, "zk {zxid:x} {:?} by {process} as {session:x}:", self.cause)?;
+        for Change {
+            path, what, after, ..
+        } in &self.changes
+        {
+            let after = String::from_utf8_lossy(after.as_deref().unwrap_or_default());
+            write!(f, " {what:?} {path} {after}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The ensemble of one run. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Ensemble(Arc<Shared>);
+
+struct Shared {
+    network: Network,
+    world: Mutex<World>,
+    /// Something is to happen sooner than planned.
+    sooner: Notify,
+}
+
+impl fmt::Debug for Ensemble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ensemble").finish_non_exhaustive()
+    }
+}
+
+impl Ensemble {
+    /// An ensemble where all is well. Spawns the task in which it lives, which runs as long as the runtime does.
+    #[must_use]
+    pub fn start(network: &Network, seed: u64, settings: EnsembleSettings, trace: Trace) -> Self {
+        let ensemble = Self(Arc::new(Shared {
+            network: network.clone(),
+            world: Mutex::new(World::new(settings, StdRng::seed_from_u64(seed), trace)),
+            sooner: Notify::new(),
+        }));
+        tokio::spawn(ensemble.clone().live());
+        ensemble
+    }
+
+    /// What opens sessions for a process, with the servers that an address names: `zookeeper0:2181,zookeeper2:2181`, say;
+    /// with all when it names none of them.
+    #[must_use]
+    pub fn connector(&self, process: Process) -> Arc<dyn Connect> {
+        Arc::new(Connector::new(self.clone(), process))
+    }
+
+    /// How many servers there are, up or not: their indexes are those of [`Server::ZooKeeper`].
+    #[must_use]
+    pub fn servers(&self) -> usize {
+        self.world().servers.len()
+    }
+
+    /// The server that leads, if one does.
+    #[must_use]
+    pub fn leader(&self) -> Option<usize> {
+        self.world().leading
+    }
+
+    /// From now on a follower is so far behind.
+    pub fn set_lag(&self, server: usize, lag: Lag) {
+        self.world().set_lag(server, lag);
+    }
+
+    /// Lets a follower apply nothing more until it is thawed. It goes on answering reads.
+    pub fn freeze(&self, server: usize) {
+        self.world().freeze(server);
+    }
+
+    /// Lets a frozen follower catch up.
+    pub fn thaw(&self, server: usize) {
+        self.change(|world| world.thaw(server));
+    }
+
+    /// Ends all sessions of a process, which hears of it when it hears from a server. Returns how many.
+    pub fn expire(&self, process: Process) -> usize {
+        self.change(|world| {
+            let sessions = world.leader.sessions_of(Some(process));
+            for session in &sessions {
+                world.end_session(*session);
+            }
+            sessions.len()
+        })
+    }
+
+    /// Takes a server down. Without a quorum nobody leads until [`Self::start_server`] and an election.
+    ///
+    /// When it was the leader, the others elect one of them `pause` later.
+    pub async fn stop_server(&self, server: usize, pause: Duration) {
+        self.0.network.stop_server(wire_name(server));
+        let must_elect = self.change(|world| {
+            world.stop(server);
+            let up = world.servers.iter().filter(|server| server.is_up).count();
+            world.leading == Some(server) || up * 2 <= world.servers.len()
+        });
+        if must_elect {
+            self.elect(pause).await;
+        }
+    }
+
+    /// Takes a server up again. When nobody leads, for want of a quorum, an election follows `pause` later.
+    pub async fn start_server(&self, server: usize, pause: Duration) {
+        self.change(|world| world.start(server));
+        if self.leader().is_none() {
+            self.elect(pause).await;
+        } else {
+            self.0.network.start_server(wire_name(server));
+        }
+    }
+
+    /// Lets the servers be without a leader for `pause`: all connections are closed, none is served, and of what was
+    /// on its way to the leader some takes effect. After it one of those that are up leads, if they are a quorum.
+    pub async fn elect(&self, pause: Duration) {
+        self.change(World::lose_leader);
+        for server in 0..self.servers() {
+            self.0.network.stop_server(wire_name(server));
+        }
+        sleep(pause).await;
+        let serving = self.change(|world| {
+            world.elect();
+            let is_serving = |server: &usize| world.leading.is_some() && world.servers[*server].is_up;
+            (0..world.servers.len()).filter(is_serving).collect::<Vec<_>>()
+        });
+        for server in serving {
+            self.0.network.start_server(wire_name(server));
+        }
+    }
+
+    /// All that took effect until now, in order.
+    #[must_use]
+    pub fn history(&self) -> Vec<Arc<Txn>> {
+        self.world().leader.log.clone()
+    }
+
+    /// All znodes as the leader knows them, by path.
+    #[must_use]
+    pub fn znodes(&self) -> BTreeMap<String, Znode> {
+        self.world().leader.tree.znodes().clone()
+    }
+
+    /// The sessions that are alive, of one process or of all.
+    #[must_use]
+    pub fn sessions(&self, process: Option<Process>) -> Vec<i64> {
+        self.world().leader.sessions_of(process)
+    }
+
+    /// How many writes took effect after their client had given up the connection.
+    #[must_use]
+    pub fn late_writes(&self) -> u64 {
+        self.world().late_writes
+    }
+
+    fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    fn shuffled(&self, servers: &[usize]) -> Vec<usize> {
+        self.world().shuffled(servers)
+    }
+
+    /// The servers of an address; all of them when it names none.
+    fn named_in(&self, address: &str) -> Vec<usize> {
+        let hosts: Vec<&str> = address
+            .split(',')
+            .map(|place| place.split([':', '/']).next().unwrap_or(place))
+            .collect();
+        let all = 0..self.servers();
+        let is_named = |server: &usize| hosts.contains(&wire_name(*server).to_string().as_str());
+        let named: Vec<usize> = all.clone().filter(is_named).collect();
+        if named.is_empty() { all.collect() } else { named }
+    }
+
+    fn next_connection(&self) -> ConnectionId {
+        self.world().next_connection()
+    }
+
+    fn greet(&self, server: usize, end: ServerEnd, greeting: Greeting) {
+        self.change(|world| world.greet(server, end, greeting));
+    }
+
+    fn hear(&self, server: usize, origin: Origin, request: Request) {
+        self.change(|world| world.hear(server, origin, request));
+    }
+
+    async fn live(self) {
+        loop {
+            while self.world().step(Instant::now()) {}
+            let next_at = self.world().next_at();
+            match next_at {
+                Some(at) => {
+                    tokio::select! {
+                        biased;
+                        () = self.0.sooner.notified() => {}
+                        () = sleep_until(at) => {}
+                    }
+                }
+                None => self.0.sooner.notified().await,
+            }
+        }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world();
+        let before = world.next_at();
+        let result = change(&mut world);
+        let after = world.next_at();
+        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
+            self.0.sooner.notify_one();
+        }
+        result
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A server as the network knows it.
+fn wire_name(server: usize) -> Server {
+    Server::ZooKeeper(u8::try_from(server).unwrap_or(u8::MAX))
+}
+
+#[cfg(test)]
+mod tests;
