@@ -138,10 +138,10 @@ fn told(answer: Option<&Answer>) -> &'static str {
 fn fate(job: &Job<'_>) -> &'static str {
     if job.seen.is_some() {
         "delivered"
-    } else if job.was("cncl") {
-        "cancelled"
     } else if job.is_lost || job.was("lost") {
         "lost"
+    } else if job.was("cncl") {
+        "cancelled"
     } else if job.lives.is_empty() {
         "never came to be"
     } else {

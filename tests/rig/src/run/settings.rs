@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Stage;
 use crate::cluster::{self, PREFIX, ROOT};
+use crate::expect::BLOAT_BYTES;
 use crate::history::{Parameters, RedisKind};
 use crate::plan::{Cast, Kind, Plan};
 
@@ -20,6 +21,9 @@ const SERVERS: u32 = 3;
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
 /// After the last fault every job must have ended within this time.
 pub(crate) const SETTLE_WITHIN: Duration = Duration::from_secs(120);
+
+/// How much memory an executor may have: many times what it needs, and less than a task wants that bloats.
+const EXECUTOR_BYTES: u64 = BLOAT_BYTES as u64 / 2;
 
 /// As by default.
 const POISON_AFTER: u32 = 5;
@@ -89,6 +93,7 @@ impl Settings {
         let mut settings = cluster::Settings::new(&self.dir, self.seed, self.redis);
         settings.session_timeout = SESSION_TIMEOUT;
         settings.clocks = true;
+        settings.executor_bytes = Some(EXECUTOR_BYTES);
         // What is unclear is asked again sooner, and what failed is tried again sooner, than where nothing is broken.
         settings.zookeeper_lines = "operation_timeout = \"5s\"".to_owned();
         settings.redis_lines = "response_timeout = \"2s\"\nconnect_timeout = \"2s\"".to_owned();
