@@ -10,11 +10,17 @@
 //! what gets lost), [`shelf`] (where results go), [`payload`] (what tasks do), [`history`] (what was seen from
 //! outside), [`trace`] (what happened, and its hash).
 
+pub mod campaign;
+pub mod cluster;
+pub mod handler;
 pub mod history;
+pub mod invariants;
 pub mod network;
 pub mod payload;
 pub mod plan;
 pub mod redis;
+pub mod run;
 pub mod shelf;
+mod storm;
 pub mod trace;
 pub mod zookeeper;

@@ -59,6 +59,8 @@ pub struct Settings {
     pub store_patience_ms: u64,
     /// How long a submitter tries, in milliseconds.
     pub submit_timeout_ms: u64,
+    /// One request to Redis in so many is sent twice; 0: none is.
+    pub repeat_one_in: u32,
 }
 
 /// The first node of each kind; so a node tells what it is.
@@ -76,7 +78,7 @@ impl Plan {
         let executors = nodes(1, rng.random_range(1..=3));
         let watchers = nodes(FIRST_WATCHER, rng.random_range(1..=2));
         let delays = delays(&mut rng);
-        let settings = Settings::draw(&mut rng);
+        let settings = Settings::draw(&mut rng, kinds);
         // Streams of their own: fewer kinds of faults leave the jobs as they are.
         let mut jobs_rng = StdRng::from_rng(&mut rng);
         let mut faults_rng = StdRng::from_rng(&mut rng);
@@ -121,8 +123,14 @@ fn delays(rng: &mut StdRng) -> Delays {
 }
 
 impl Settings {
-    fn draw(rng: &mut StdRng) -> Self {
+    fn draw(rng: &mut StdRng, kinds: &Faults) -> Self {
+        let repeat_one_in = [0, 0, 20, 4][rng.random_range(0..4)];
         Self {
+            repeat_one_in: if kinds.contains(FaultKind::Repeat) {
+                repeat_one_in
+            } else {
+                0
+            },
             slots: rng.random_range(1..=3),
             pipelines: rng.random_range(1..=3),
             claim_max_tasks: [1, 3, 10, 1000][rng.random_range(0..4)],

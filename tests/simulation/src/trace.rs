@@ -6,13 +6,15 @@
 use std::{
     collections::VecDeque,
     fmt,
+    io::{self, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::time::Instant;
+use tracing::{Level, subscriber::DefaultGuard};
 
 /// So many lines are kept.
-const LINES_MAX: usize = 4000;
+const LINES_MAX: usize = 200_000;
 
 /// The trace of one run. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -74,6 +76,25 @@ impl Trace {
         state.lines.push_back(line);
     }
 
+    /// Keeps what daemons log in this thread, too, until the guard is dropped. Does nothing when texts are not kept.
+    #[must_use]
+    pub fn subscribe(&self) -> Option<DefaultGuard> {
+        if !self.0.is_recording {
+            return None;
+        }
+        let trace = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::DEBUG)
+            .without_time()
+            .with_ansi(false)
+            .with_writer(move || LineWriter {
+                trace: trace.clone(),
+                line: Vec::new(),
+            })
+            .finish();
+        Some(tracing::subscriber::set_default(subscriber))
+    }
+
     /// Whether texts are kept.
     #[must_use]
     pub fn is_recording(&self) -> bool {
@@ -98,16 +119,38 @@ impl Trace {
         self.state().marks
     }
 
-    /// The last lines, at most so many, oldest first.
+    /// The lines that were kept, oldest first: the last ones of a long run.
     #[must_use]
-    pub fn tail(&self, lines_max: usize) -> Vec<String> {
-        let state = self.state();
-        let skipped = state.lines.len().saturating_sub(lines_max);
-        state.lines.iter().skip(skipped).cloned().collect()
+    pub fn lines(&self) -> Vec<String> {
+        self.state().lines.iter().cloned().collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a line of what is written to it.
+struct LineWriter {
+    trace: Trace,
+    line: Vec<u8>,
+}
+
+impl Write for LineWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LineWriter {
+    fn drop(&mut self) {
+        self.trace
+            .note(|| String::from_utf8_lossy(&self.line).trim().to_owned());
     }
 }
 

@@ -99,7 +99,7 @@ pub trait SessionClient: Debug + Send + Sync {
 }
 
 /// The states of a session, as they come.
-pub trait SessionStates: Debug + Send {
+pub trait SessionStates: Debug + Send + Sync {
     /// The newest one, which [`Self::changed`] will not return again.
     fn newest(&mut self) -> SessionState;
 

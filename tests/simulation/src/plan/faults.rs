@@ -51,11 +51,13 @@ pub enum FaultKind {
     Poison,
     /// A submitter dies.
     Submitter,
+    /// Clients of Redis send requests twice.
+    Repeat,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Kill,
         Self::Stop,
         Self::Pause,
@@ -75,6 +77,7 @@ impl FaultKind {
         Self::Delay,
         Self::Poison,
         Self::Submitter,
+        Self::Repeat,
     ];
 
     /// Its name on the command line.
@@ -100,6 +103,7 @@ impl FaultKind {
             Self::Delay => "delay",
             Self::Poison => "poison",
             Self::Submitter => "submitter",
+            Self::Repeat => "repeat",
         }
     }
 }
@@ -227,7 +231,7 @@ pub enum Fault {
     /// Let Redis hear nothing.
     RedisPause,
     /// Take Redis down; it comes back without that many of its last writes.
-    RedisDown(u32),
+    RedisDown(usize),
     /// Redis refuses what needs memory.
     RedisFull,
     /// Redis refuses to write.
@@ -282,9 +286,9 @@ pub(super) fn strikes(rng: &mut StdRng, kinds: &Faults, members: &[Node]) -> Vec
     strikes
 }
 
-/// Some kinds are part of the jobs.
+/// Some kinds are part of the jobs, or last from the beginning to the end.
 const fn is_struck(kind: FaultKind) -> bool {
-    !matches!(kind, FaultKind::Poison | FaultKind::Submitter)
+    !matches!(kind, FaultKind::Poison | FaultKind::Submitter | FaultKind::Repeat)
 }
 
 fn fault(rng: &mut StdRng, kind: FaultKind, members: &[Node]) -> Fault {
@@ -292,7 +296,7 @@ fn fault(rng: &mut StdRng, kind: FaultKind, members: &[Node]) -> Fault {
     let index = rng.random_range(0..ENSEMBLE);
     let target = Target::draw(rng);
     match kind {
-        FaultKind::Kill | FaultKind::Poison | FaultKind::Submitter => Fault::Kill(node),
+        FaultKind::Kill | FaultKind::Poison | FaultKind::Submitter | FaultKind::Repeat => Fault::Kill(node),
         FaultKind::Stop => Fault::Stop(node),
         FaultKind::Pause => Fault::Pause(node),
         FaultKind::Partition => {

@@ -1,0 +1,160 @@
+//! What submitters and the operator do.
+
+use std::{sync::Arc, time::Duration};
+
+use distjob_core::{JobData, JobId, JobState, Source};
+use distjob_runtime::{
+    reach::Reach,
+    shutdown::Stop,
+    zk::{Created, Written},
+};
+use submitter::staging::{Staging, Submitted};
+use tokio::time::sleep;
+
+use super::Cluster;
+use crate::{
+    history::Answer,
+    network::Process,
+    payload::Payload,
+    plan::{How, Plan, Submission},
+};
+
+/// So many tasks go into one push.
+const PUSH_TASKS: usize = 7;
+
+/// How long pushed tasks live without a sign of life of their submitter.
+const STAGING_TTL: Duration = Duration::from_secs(40);
+
+impl Cluster {
+    /// Lets a submitter of its own make a submission, and die on the way if that is planned.
+    pub fn submit(&self, submission: &Submission) {
+        let node = Plan::submitter(submission.number);
+        self.history().begin(submission);
+        let (cluster, planned) = (self.clone(), submission.clone());
+        let process = self.start(node, move |process, stop| {
+            Box::pin(async move {
+                let answer = match planned.how {
+                    How::Staged => cluster.submit_staged(process, &planned, &stop).await,
+                    How::Plain => cluster.submit_plain(process, &planned).await,
+                };
+                cluster
+                    .trace()
+                    .note(|| format!("submission {} of {}: {answer:?}", planned.number, planned.id));
+                cluster.history().answered(planned.number, answer);
+            })
+        });
+        if let Some(after_ms) = submission.dies_after_ms {
+            let cluster = self.clone();
+            tokio::spawn(async move {
+                sleep(Duration::from_millis(after_ms)).await;
+                cluster.kill(process.node);
+            });
+        }
+    }
+
+    async fn submit_staged(&self, process: Process, submission: &Submission, stop: &Stop) -> Answer {
+        let reach = self.reach(process);
+        let answer = match self.stage(Arc::clone(&reach), submission, stop).await {
+            Ok(Submitted::Created) => Answer::Created,
+            Ok(Submitted::Before(_)) => Answer::Before,
+            Err(error) => Answer::Failed(format!("{error:#}")),
+        };
+        reach.leave().await;
+        answer
+    }
+
+    /// As the submitter does it, for one job of a given id.
+    async fn stage(
+        &self,
+        reach: Arc<Reach>,
+        submission: &Submission,
+        stop: &Stop,
+    ) -> anyhow::Result<Submitted> {
+        reach.ensure_belonging().await?;
+        let Submission {
+            number, id, queue, ..
+        } = submission;
+        let mut staging = Staging::begin(reach, id.clone(), queue.clone(), STAGING_TTL)?;
+        self.history().staged(*number, staging.source());
+        staging.look_first().await?;
+        for tasks in payloads(submission).chunks(PUSH_TASKS) {
+            if let Err(error) = staging.push(tasks).await {
+                staging.abandon().await;
+                return Err(error);
+            }
+        }
+        staging.commit(stop).await
+    }
+
+    /// As a script with two client libraries does it: one attempt at each step.
+    async fn submit_plain(&self, process: Process, submission: &Submission) -> Answer {
+        let Submission {
+            number, id, queue, ..
+        } = submission;
+        let tasks = payloads(submission);
+        let count = tasks.len() as u64;
+        self.history().staged(*number, Source::Plain);
+        if count > 0
+            && let Err(error) = self.redis().push_plain(process, id, tasks).await
+        {
+            return Answer::Failed(error.to_string());
+        }
+        let data = &JobData::submitted(count, queue.clone(), Source::Plain);
+        let reach = self.reach(process);
+        let created = reach
+            .zookeeper(|ledger| async move { ledger.create(id, data).await })
+            .await;
+        reach.leave().await;
+        match created {
+            Ok(Created::Yes(_)) => Answer::Created,
+            // After an unclear reply nobody can tell whose it is.
+            Ok(other) => Answer::Failed(format!("{other:?}")),
+            Err(error) => Answer::Failed(format!("{error:#}")),
+        }
+    }
+
+    /// Lets the operator cancel a job, if it is there.
+    pub async fn cancel(&self, id: JobId) {
+        let cluster = self.clone();
+        self.history().cancels(&id);
+        self.operate(move |process| Box::pin(async move { cluster.cancel_as(process, &id).await }))
+            .await;
+    }
+
+    async fn cancel_as(&self, process: Process, id: &JobId) {
+        let reach = self.reach(process);
+        let cancelled = reach
+            .zookeeper(|ledger| async move {
+                loop {
+                    let Some(entry) = ledger.read_fresh(id).await?.into_job() else {
+                        return Ok(false);
+                    };
+                    if matches!(entry.data.state, JobState::Uploaded | JobState::Cancelled) {
+                        return Ok(false);
+                    }
+                    let data = entry.data.in_state(JobState::Cancelled);
+                    if ledger.set(id, &entry, &data).await? == Written::Yes {
+                        return Ok(true);
+                    }
+                }
+            })
+            .await;
+        self.trace().note(|| format!("cancel of {id}: {cancelled:?}"));
+        reach.leave().await;
+    }
+}
+
+fn payloads(submission: &Submission) -> Vec<Vec<u8>> {
+    let number = submission.number;
+    (0..)
+        .zip(&submission.tasks)
+        .map(|(index, kind)| {
+            let payload = Payload {
+                submission: number,
+                index,
+                kind: *kind,
+            };
+            payload.to_string().into_bytes()
+        })
+        .collect()
+}

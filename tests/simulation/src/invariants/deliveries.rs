@@ -1,0 +1,169 @@
+//! An acknowledged job is delivered exactly once in the ledger, and what is delivered is whole and right; or it is lost,
+//! but only where the store lost writes.
+
+use std::collections::BTreeMap;
+
+use distjob_core::{JobState, Outcome, Source};
+
+use super::{Evidence, Life};
+use crate::{
+    history::{Answer, Attempt},
+    payload::Payload,
+    shelf::Delivery,
+};
+
+pub(super) fn check(evidence: &Evidence) -> Vec<String> {
+    let lives = evidence.lives();
+    let mut violations = Vec::new();
+    for delivery in &evidence.deliveries {
+        if let Err(why) = check_lines(evidence, delivery) {
+            violations.push(format!(
+                "{} delivered by {} at {} ms {why}",
+                delivery.id, delivery.by, delivery.at_ms
+            ));
+        }
+    }
+    for attempt in &evidence.attempts {
+        let number = attempt.submission.number;
+        let of_it: Vec<&Life> = lives.iter().filter(|life| is_of(life, attempt)).collect();
+        if let Err(why) = check_attempt(evidence, attempt, &of_it) {
+            violations.push(format!("submission {number} of {} {why}", attempt.submission.id));
+        }
+    }
+    violations.extend(check_order(evidence));
+    violations
+}
+
+/// Whether that life of a job comes from that submission.
+fn is_of(life: &Life, attempt: &Attempt) -> bool {
+    let Some(Some(first)) = life.states.first() else {
+        return false;
+    };
+    life.id == attempt.submission.id
+        && attempt.source.as_ref() == Some(&first.source)
+        // Two plain submissions of one id differ in nothing else that the ledger knows.
+        && (first.source != Source::Plain || first.count == attempt.submission.tasks.len() as u64)
+}
+
+/// Whether a file is exactly what one submission of that id must come to. The error fits behind "the file".
+fn check_lines(evidence: &Evidence, delivery: &Delivery) -> Result<(), String> {
+    let number = submission_of(delivery)?;
+    let of_id = |attempt: &&Attempt| attempt.submission.id == delivery.id;
+    let attempt = evidence
+        .attempts
+        .iter()
+        .filter(of_id)
+        .find(|attempt| match number {
+            Some(number) => attempt.submission.number == number,
+            None => attempt.submission.tasks.is_empty(),
+        })
+        .ok_or_else(|| format!("has lines of submission {number:?}, which is not of this id"))?;
+    let submission = &attempt.submission;
+    if delivery.queue != submission.queue {
+        return Err(format!("is in queue {}", delivery.queue));
+    }
+    if delivery.lines.len() != submission.tasks.len() {
+        return Err(format!(
+            "has {} lines of {}",
+            delivery.lines.len(),
+            submission.tasks.len()
+        ));
+    }
+    for ((index, line), kind) in (0..).zip(delivery.lines.iter()).zip(&submission.tasks) {
+        let payload = Payload {
+            submission: submission.number,
+            index,
+            kind: *kind,
+        };
+        if line.task != payload.to_string().as_bytes() {
+            return Err(format!("has another task at {index}"));
+        }
+        let outcome = match &line.outcome {
+            Ok(value) => Outcome::Ok(value),
+            Err(error) => Outcome::Err(error),
+        };
+        if !payload.allows(outcome) {
+            return Err(format!("has a wrong outcome at {index}: {outcome:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// The submission that the first line belongs to.
+fn submission_of(delivery: &Delivery) -> Result<Option<u32>, String> {
+    let Some(first) = delivery.lines.first() else {
+        return Ok(None);
+    };
+    match Payload::parse(&first.task) {
+        Ok(payload) => Ok(Some(payload.submission)),
+        Err(_) => Err("begins with something that nobody submitted".to_owned()),
+    }
+}
+
+/// Whether what became of a submission fits what its submitter was told.
+fn check_attempt(evidence: &Evidence, attempt: &Attempt, lives: &[&Life]) -> Result<(), String> {
+    let reached = |life: &Life, state| life.states.iter().flatten().any(|data| data.state == state);
+    let uploaded = lives
+        .iter()
+        .filter(|life| reached(life, JobState::Uploaded))
+        .count();
+    let is_delivered = evidence
+        .deliveries
+        .iter()
+        .any(|delivery| is_delivery_of(delivery, attempt));
+    if uploaded > 1 {
+        return Err(format!("was delivered in {uploaded} lives"));
+    }
+    if uploaded == 1 && !is_delivered {
+        return Err("counts as delivered without a file".to_owned());
+    }
+    if attempt.answer != Some(Answer::Created) || uploaded == 1 {
+        return Ok(());
+    }
+    if lives.is_empty() {
+        return Err("was acknowledged, but never created".to_owned());
+    }
+    let is_cancelled = evidence.cancelled.contains(&attempt.submission.id);
+    if is_cancelled && lives.iter().any(|life| reached(life, JobState::Cancelled)) {
+        return Ok(());
+    }
+    if lives.iter().any(|life| reached(life, JobState::Lost)) {
+        return match evidence.store_lost_writes {
+            true => Ok(()),
+            false => Err("was acknowledged, and declared lost though the store lost nothing".to_owned()),
+        };
+    }
+    match evidence.unfinished.is_empty() {
+        true => Err("was acknowledged, and came to no end".to_owned()),
+        // Said already.
+        false => Ok(()),
+    }
+}
+
+fn is_delivery_of(delivery: &Delivery, attempt: &Attempt) -> bool {
+    delivery.id == attempt.submission.id
+        && submission_of(delivery).is_ok_and(|number| match number {
+            Some(number) => number == attempt.submission.number,
+            None => attempt.submission.tasks.is_empty(),
+        })
+}
+
+/// No file of an older life replaces that of a newer one: what stands there at last is what was delivered last.
+fn check_order(evidence: &Evidence) -> Vec<String> {
+    let mut newest: BTreeMap<_, u32> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for delivery in &evidence.deliveries {
+        let Ok(Some(number)) = submission_of(delivery) else {
+            continue;
+        };
+        let newest = newest.entry((&delivery.queue, &delivery.id)).or_insert(number);
+        if number < *newest {
+            violations.push(format!(
+                "{} of submission {number} replaces that of submission {newest} at {} ms",
+                delivery.id, delivery.at_ms
+            ));
+        }
+        *newest = number.max(*newest);
+    }
+    violations
+}

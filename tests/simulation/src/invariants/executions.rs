@@ -1,0 +1,34 @@
+//! Handlers run at least once; where nothing goes wrong they run exactly once.
+
+use super::Evidence;
+
+pub(super) fn check(evidence: &Evidence) -> Vec<String> {
+    if !evidence.is_fair() {
+        return Vec::new();
+    }
+    let executions = evidence.executions.iter();
+    executions
+        .filter(|(_, count)| **count != 1)
+        .map(|((submission, index), count)| {
+            format!("task {index} of submission {submission} ran {count} times")
+        })
+        .collect()
+}
+
+impl Evidence {
+    /// Whether nothing went wrong, and nobody meddled.
+    fn is_fair(&self) -> bool {
+        let dies = self
+            .plan
+            .submissions
+            .iter()
+            .any(|one| one.dies_after_ms.is_some());
+        self.plan.strikes.is_empty() && !dies && self.cancelled.is_empty()
+    }
+
+    /// How often a task was run again.
+    #[must_use]
+    pub fn duplicates(&self) -> u64 {
+        self.executions.values().map(|count| u64::from(*count) - 1).sum()
+    }
+}
