@@ -106,6 +106,25 @@ async fn a_promoted_replica_has_the_data_and_the_name() {
     }
 }
 
+/// What the primary answers in its last moments never reaches the replica.
+async fn a_promoted_replica_lacks_what_was_answered_last() {
+    let rig = Rig::start(RedisKind::Replica).await;
+    let (store, fabric) = (rig.cluster.store(), rig.cluster.fabric());
+    let mut primary = store.primary().connect().await.unwrap();
+    let answered = async {
+        let mut last = 0_u64;
+        while primary.set::<_, _, ()>("last", last + 1).await.is_ok() {
+            last += 1;
+        }
+        last
+    };
+    let (promoted, answered) = tokio::join!(store.promote(fabric), answered);
+    promoted.unwrap();
+    let mut promoted = store.primary().connect().await.unwrap();
+    let known = promoted.get::<_, Option<u64>>("last").await.unwrap();
+    assert!(known.unwrap_or(0) < answered, "{known:?} of {answered}");
+}
+
 /// The tail is gone, what is before it is there.
 async fn redis_comes_back_without_the_tail_of_its_file() {
     let rig = Rig::start(RedisKind::AofAlways).await;
@@ -357,5 +376,12 @@ async fn on_loopback_an_executor_may_have_only_so_much_memory() {
 async fn in_namespaces_the_processes_of_a_host_are_known() {
     if inside() {
         the_processes_of_a_host_are_known().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_namespaces_a_promoted_replica_lacks_what_was_answered_last() {
+    if inside() {
+        a_promoted_replica_lacks_what_was_answered_last().await;
     }
 }

@@ -2,20 +2,22 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::servers::redis::connect;
 use harness::{AppendOnly, Redis, Wire, within};
+use tokio::time::sleep;
 
 use crate::history::RedisKind;
-use crate::net::{Fabric, Host, Service};
+use crate::net::{Fabric, Host, Rule, Service};
 
 const PORT: u16 = 6379;
 /// A replica loads all that its primary has.
 const SYNCED_WITHIN: Duration = Duration::from_secs(60);
+/// How much a promoted replica lacks of what its primary had answered. On a perfect link it would be next to nothing.
+const DEAF_FOR: Duration = Duration::from_millis(500);
 
 /// One Redis, or a primary and its replica, on the hosts `redis-1` and `redis-2`; and the name `redis`.
 #[derive(Debug)]
@@ -97,12 +99,17 @@ impl Store {
         (other < self.servers.len()).then_some(other)
     }
 
-    /// Kills the primary, makes the replica the primary, and moves the name. What the replica had not heard of is lost.
-    /// The old primary stays away until [`Store::rejoin`].
+    /// Kills the primary, makes the replica the primary, and moves the name. What the replica had not heard of is lost:
+    /// where links between servers can be ruled, it hears nothing of the last half second. The old primary stays away
+    /// until [`Store::rejoin`].
     pub async fn promote(&self, fabric: &Fabric) -> Result<()> {
         let number = self.other_number().context("no replica to promote")?;
-        let replica = &self.servers[number];
-        self.primary().kill().await?;
+        let (replica, host) = (&self.servers[number], &self.hosts[number]);
+        fabric.rule(self.host(), host, Rule::DOWN);
+        sleep(DEAF_FOR).await;
+        let killed = self.primary().kill().await;
+        fabric.rule(self.host(), host, Rule::PERFECT);
+        killed?;
         let mut connection = replica.connect().await?;
         redis::cmd("REPLICAOF")
             .arg(&["NO", "ONE"])
@@ -110,7 +117,7 @@ impl Store {
             .await
             .context("promote the replica")?;
         replica.set_primary(None);
-        fabric.point(&self.name, &self.hosts[number], replica.addr().port())?;
+        fabric.point(&self.name, host, replica.addr().port())?;
         *self.primary.lock().unwrap_or_else(PoisonError::into_inner) = number;
         Ok(())
     }
