@@ -86,6 +86,11 @@ async fn an_emptied_redis_stops_everything_until_an_operator_accepts_the_loss() 
     later.submit(&world).await;
     world.drained(SOON).await.unwrap();
     later.check(&world).unwrap();
+    for process in &fleet {
+        let lines = process.stderr().lines();
+        let told = lines.iter().filter(|line| line.contains("standing still"));
+        assert_eq!(told.count(), 1, "{} said why again and again", process.name());
+    }
 }
 
 /// Daemons that are told to use a store that is not theirs never become members, and say why.

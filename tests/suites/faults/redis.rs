@@ -99,6 +99,37 @@ async fn redis_gone_for_longer_than_their_patience_makes_executors_leave_and_com
 }
 
 #[tokio::test]
+async fn a_redis_that_was_demoted_is_away_until_it_is_promoted_although_it_answers() {
+    let world = World::private().await.unwrap();
+    let executor = executor(&world, "store_patience = \"6s\"");
+    let executor = world.start_member(executor, "executor").await.unwrap();
+    let watcher = world.start_member(watcher(&world, ""), "watcher").await.unwrap();
+    let fleet = [executor, watcher];
+    let jobs = submitted(&world, 6, 400).await;
+    in_full_swing(&world, &jobs).await;
+    let mut raw = world.redis().await.unwrap();
+    let mut replica_of = async |host: &str, port: &str| {
+        let mut command = redis::cmd("REPLICAOF");
+        command.arg(host).arg(port);
+        command.query_async::<()>(&mut raw).await.unwrap();
+    };
+    replica_of("127.0.0.1", "1").await;
+    fleet[0]
+        .wait_log("redis was away for too long", SOON)
+        .await
+        .unwrap();
+    ready(&fleet, 503).await;
+    for process in &fleet {
+        let lines = process.stderr().lines();
+        let lost = lines.iter().filter(|line| line.contains("no longer ready"));
+        // A store that seemed to be back in the meantime would have been lost again.
+        assert_eq!(lost.count(), 1, "{}: {lines:#?}", process.name());
+    }
+    replica_of("NO", "ONE").await;
+    all_right(&world, &jobs).await;
+}
+
+#[tokio::test]
 async fn redis_connections_cut_again_and_again_cost_no_result() {
     let world = World::private().await.unwrap();
     let proxy = world.redis_proxy().await.unwrap();

@@ -214,19 +214,20 @@ async fn a_server_that_became_a_replica_answers_nothing_not_even_reads() {
         done.unwrap();
     };
     replicaof("127.0.0.1", "1").await;
+    let mark = fixture.store.ledger_mark().await;
+    assert!(matches!(mark, Err(StoreError::Unavailable(_))), "{mark:?}");
+    assert!(!fixture.store.connection_state().borrow().connected);
     let error = fixture
         .store
         .status(&fixture.id, LIFE, 2, &fixture.source)
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    let states = fixture.store.connection_state();
-    let generation = states.borrow().generation;
-    // Neither what a replica would answer nor a new connection makes it look like a store that is back.
+    // That it takes connections does not make it look like a store that is back.
     let mark = retrying(sleep(Duration::from_millis(500)), || fixture.store.ledger_mark()).await;
     assert!(matches!(mark, Err(StoreError::Unavailable(_))), "{mark:?}");
-    let state = states.borrow().clone();
-    assert!(!state.connected && state.generation == generation, "{state:?}");
+    let state = fixture.store.connection_state().borrow().clone();
+    assert!(!state.connected && state.generation == 1, "{state:?}");
     replicaof("NO", "ONE").await;
     let status = retrying(sleep(SOON), || {
         fixture.store.status(&fixture.id, LIFE, 2, &fixture.source)

@@ -1,8 +1,7 @@
 //! Servers that are broken on purpose: who checks runs must notice.
 
-use distjob_core::{Source, Zxid};
 use distjob_core::{
-    TaskRange,
+    Source, TaskRange, Zxid,
     store::{Claim, ClaimRequest, Commit, CommitRequest, DropReply, model::Model},
 };
 

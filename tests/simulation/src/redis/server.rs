@@ -261,7 +261,7 @@ impl Redis {
 
     pub(super) fn ledger_mark(&self) -> Answer<Option<Zxid>> {
         let mut state = self.state();
-        state.admit(Access::Reads)?;
+        state.admit(Access::Script)?;
         Ok(state.keys.mark)
     }
 

@@ -5,9 +5,15 @@ use redis::Value;
 
 use super::{RedisLine, StoreError, shape};
 
+/// A script, although `GET` would do: a server that was demoted to a replica must not answer from the past, and a daemon
+/// that has nothing to do hears in no other way that its store was.
+const GET: &str = "#!lua flags=allow-oom\nreturn redis.call('GET', KEYS[1])";
+
 impl RedisLine {
     pub(super) async fn read_mark(&self) -> Result<Option<Zxid>, StoreError> {
-        mark(self.plain(redis::cmd("GET").arg(self.keys.ledger_mark())).await?)
+        let mut get = redis::cmd("EVAL");
+        get.arg(GET).arg(1).arg(self.keys.ledger_mark());
+        mark(self.plain(&get).await?)
     }
 
     pub(super) async fn write_mark_once(&self, ledger: Zxid) -> Result<Zxid, StoreError> {
