@@ -9,7 +9,7 @@
 //! - [`run`] is the whole of it, from the first server to the last leftover.
 //! - [`expect`] says what the tasks of a job are, and what must come of them.
 //! - [`history`] is all that is known of a run; [`check`] judges it, one file a promise.
-//! - `report` makes a page of it.
+//! - [`report`] makes a page of it.
 
 pub mod check;
 pub mod cluster;
@@ -19,6 +19,7 @@ pub mod judge;
 mod nemesis;
 pub mod net;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod stores;
 pub mod workload;
