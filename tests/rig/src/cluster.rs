@@ -127,7 +127,7 @@ impl Cluster {
     /// have ended.
     pub async fn executor(&self, name: &str) -> Result<Daemon> {
         let file = self.settings.executions().join(name);
-        let mut prefix = self.fabric.prefix(&self.host(name).await?);
+        let mut prefix = self.fabric.prefix(&self.host(name).await?)?;
         if let Some(bytes) = self.settings.executor_bytes {
             prefix.extend(["prlimit", &format!("--data={bytes}"), "--"].map(OsString::from));
         }
@@ -142,13 +142,14 @@ impl Cluster {
 
     /// Starts a watcher that delivers to [`Cluster::sink`]. Otherwise as [`Cluster::executor`].
     pub async fn watcher(&self, name: &str) -> Result<Daemon> {
-        let program = self
-            .daemon(
-                "watcher-d",
-                name,
-                &self.settings.watcher_tables(&self.sink.path()),
-            )
-            .await?;
+        self.ambushed_watcher(name, "").await
+    }
+
+    /// As [`Cluster::watcher`]; what `points` say befalls it when it first comes there, as in `before-rename=kill`.
+    pub async fn ambushed_watcher(&self, name: &str, points: &str) -> Result<Daemon> {
+        let tables = self.settings.watcher_tables(&self.sink.path());
+        let program = self.daemon("watcher-d", name, &tables).await?;
+        let program = program.env("DISTJOB_TEST_POINTS", points);
         self.start_daemon(program, name, None).await
     }
 
@@ -177,7 +178,7 @@ impl Cluster {
         let config = self.settings.shared_tables(&zookeeper, &redis) + tables;
         Ok(Program::of_workspace(binary)?
             .config(config)
-            .within(&self.fabric.prefix(host)))
+            .within(&self.fabric.prefix(host)?))
     }
 
     async fn start_daemon(

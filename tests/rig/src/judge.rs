@@ -13,6 +13,7 @@ use harness::audit::{Ledger, transactions};
 
 use crate::check::{self, Delivery, Evidence, Verdict};
 use crate::history::History;
+use crate::report;
 use crate::run::Settings;
 
 /// What is wrong with a run, and where it is.
@@ -47,10 +48,10 @@ impl Display for Judgement {
     }
 }
 
-/// Judges the run in a directory.
+/// Judges the run in a directory, and writes the report about it there.
 ///
 /// # Errors
-/// When something that belongs there cannot be read.
+/// When something that belongs there cannot be read, or the report cannot be written.
 pub fn judge(dir: &Path) -> Result<Judgement> {
     let history = History::read(&dir.join(Settings::HISTORY))?;
     let parameters = history.parameters();
@@ -71,9 +72,10 @@ pub fn judge(dir: &Path) -> Result<Judgement> {
     };
     let mut files = Vec::new();
     for queue in entries(&dir.join("delivered"))? {
-        files.extend(entries(&queue)?);
+        files.extend(entries(&queue)?.into_iter().filter(|path| path.is_file()));
     }
     let verdict = check::judge(&evidence, files.iter().filter_map(|file| delivery(file)));
+    report::write(dir, &history, &verdict)?;
     let command = parameters
         .map(|parameters| parameters.command.clone())
         .unwrap_or_default();

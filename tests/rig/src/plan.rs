@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::kind::{Kind, Thing};
-pub use self::nemesis::{From, Half, Nemesis, Victim, Way};
+pub use self::nemesis::{From, Half, Nemesis, POINTS, Victim, Way};
 
 /// Who is there to be harmed. Members of a role are numbered from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

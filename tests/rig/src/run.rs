@@ -23,7 +23,7 @@ pub use self::settings::Settings;
 pub(crate) use self::stage::Stage;
 use crate::history::Event;
 use crate::nemesis;
-use crate::plan::{Plan, Scene};
+use crate::plan::{Plan, Scene, Step, Thing};
 
 /// So many jobs are delivered before the first fault.
 const WARM_JOBS: usize = 5;
@@ -76,12 +76,18 @@ async fn play(stage: &Stage, plan: &Plan) -> Result<()> {
 
 /// Lets the faults of a scene happen, each in its time.
 async fn perform(stage: &Stage, scene: &Scene) -> Result<()> {
-    let is_alone = scene.steps.len() == 1;
     let happening = scene.steps.iter().map(async |step| {
         sleep(step.lag).await;
-        nemesis::happen(stage, step, is_alone).await
+        nemesis::happen(stage, step, is_measured(scene, step)).await
     });
     try_join_all(happening).await.map(drop)
+}
+
+/// Whether how soon others take over is to be measured: nothing else may stand in their way at the same time.
+fn is_measured(scene: &Scene, step: &Step) -> bool {
+    let others = scene.steps.iter().filter(|other| other.number != step.number);
+    let mut seized = others.map(|other| other.nemesis.kind().seizes());
+    seized.all(|thing| thing == Thing::Submitters)
 }
 
 /// Returns when the first jobs were delivered: from here on faults harm something.

@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result};
 use tokio::time::{Instant, sleep};
 
 use crate::expect::Flavour;
-use crate::plan::Step;
 use crate::run::Stage;
 
 /// How many tasks stand beside the special one.
@@ -20,20 +19,20 @@ const EVERY: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A task that takes its executors down with it, until it is given up.
-pub(super) async fn abort(stage: &Stage, step: &Step) -> Result<()> {
+pub(super) async fn abort(stage: &Stage) -> Result<()> {
     let (id, _) = stage.workload.submit_extra(Flavour::Poison, TASKS).await?;
-    until_over(stage, step, &id, async || Ok(())).await
+    until_over(stage, &id, async || Ok(())).await
 }
 
-/// A task with a value that is larger than most.
-pub(super) async fn bloat(stage: &Stage, step: &Step) -> Result<()> {
+/// A task that takes more memory than its executors may have, until it is given up.
+pub(super) async fn bloat(stage: &Stage) -> Result<()> {
     let (id, _) = stage.workload.submit_extra(Flavour::Bloat, TASKS).await?;
-    until_over(stage, step, &id, async || Ok(())).await
+    until_over(stage, &id, async || Ok(())).await
 }
 
 /// A task that never ends. An executor that has it is asked to leave, and then killed, as an operator or a service
 /// manager does, until the task is given up.
-pub(super) async fn hang(stage: &Stage, step: &Step) -> Result<()> {
+pub(super) async fn hang(stage: &Stage) -> Result<()> {
     let (id, count) = stage.workload.submit_extra(Flavour::Hang, TASKS).await?;
     let job = stage
         .workload
@@ -41,7 +40,7 @@ pub(super) async fn hang(stage: &Stage, step: &Step) -> Result<()> {
         .context("the job was just submitted")?;
     let payload = job.payload(count / 2);
     let mut seen = BTreeMap::new();
-    until_over(stage, step, &id, async || {
+    until_over(stage, &id, async || {
         for post in stage.posts() {
             let begun = post.executions_of(&payload).await?;
             if begun > seen.insert(post.name().to_owned(), begun).unwrap_or(0) {
@@ -54,20 +53,15 @@ pub(super) async fn hang(stage: &Stage, step: &Step) -> Result<()> {
     .await
 }
 
-/// Does `care` again and again until the job is over, and at least for as long as the fault lasts.
-async fn until_over(
-    stage: &Stage,
-    step: &Step,
-    id: &str,
-    mut care: impl AsyncFnMut() -> Result<()>,
-) -> Result<()> {
+/// Does `care` again and again until the job is over.
+async fn until_over(stage: &Stage, id: &str, mut care: impl AsyncFnMut() -> Result<()>) -> Result<()> {
     let begun = Instant::now();
     loop {
         care().await?;
+        sleep(EVERY).await;
         let is_over = stage.stores.jobs().await.is_ok_and(|jobs| !jobs.contains_key(id));
-        if begun.elapsed() >= if is_over { step.lasts } else { AT_MOST } {
+        if is_over || begun.elapsed() >= AT_MOST {
             return Ok(());
         }
-        sleep(EVERY).await;
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
+use harness::within;
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep, sleep_until};
 use zookeeper_client::SessionId;
@@ -13,6 +14,9 @@ use crate::workload::Mischief;
 
 /// Between two changes of members while they churn.
 const CHURN_EVERY: Duration = Duration::from_secs(2);
+
+/// A watcher of a busy cluster comes to every point of its work within this time.
+const CAUGHT_WITHIN: Duration = Duration::from_secs(10);
 
 /// SIGKILL of a daemon that has something in hand, and a new one at the end.
 pub(super) async fn kill(stage: &Stage, step: &Step, victim: Victim, is_measured: bool) -> Result<()> {
@@ -29,6 +33,39 @@ pub(super) async fn kill(stage: &Stage, step: &Step, victim: Victim, is_measured
         stage.record_recovery(post, &member, killed_ms).await;
     }
     sleep_until(end).await;
+    post.start().await
+}
+
+/// SIGKILL or SIGSTOP of a watcher when it comes to a point of its work; one that never comes there leaves as asked.
+pub(super) async fn ambush(stage: &Stage, step: &Step, points: &str, is_measured: bool) -> Result<()> {
+    let Nemesis::Ambush { watcher, freeze, .. } = step.nemesis else {
+        return Ok(());
+    };
+    let post = stage.post(Victim::Watcher(watcher))?;
+    post.stop().await?;
+    post.start_ambushed(points).await?;
+    let registered = within(CAUGHT_WITHIN, async || {
+        post.member(&stage.stores).await.context("not registered")
+    });
+    let member = registered.await.ok();
+    let caught = within(CAUGHT_WITHIN, async || {
+        ensure!(post.is_caught().await, "it has not come there");
+        Ok(())
+    });
+    let is_caught = caught.await.is_ok();
+    let end = Instant::now() + step.lasts;
+    let caught_ms = stage.recorder.now_ms();
+    if let Some(member) = member.filter(|_| is_measured && is_caught && freeze.is_none()) {
+        stage.record_recovery(post, &member, caught_ms).await;
+    }
+    if is_caught {
+        sleep_until(end).await;
+    }
+    if freeze.is_some() {
+        post.signal(Signal::CONT).await;
+    }
+    // Not to be caught at another time.
+    post.stop().await?;
     post.start().await
 }
 

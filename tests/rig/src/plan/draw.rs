@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{Cast, From, Half, Kind, Nemesis, Plan, Scene, Step, Victim, Way};
+use super::{Cast, From, Half, Kind, Nemesis, POINTS, Plan, Scene, Step, Victim, Way};
 
 /// Between the end of one fault and the beginning of the next: long enough to see jobs finish.
 const QUIET_MS: Range<u64> = 2_500..6_500;
@@ -117,6 +117,11 @@ fn decide(kind: Kind, rng: &mut StdRng, cast: &Cast) -> (Nemesis, Duration) {
         Kind::StopWatcher => Nemesis::Stop(watcher(rng, cast)),
         Kind::FreezeExecutor => Nemesis::Freeze(executor(rng, cast), half(rng)),
         Kind::FreezeWatcher => Nemesis::Freeze(watcher(rng, cast), half(rng)),
+        Kind::AmbushWatcher => Nemesis::Ambush {
+            watcher: rng.random_range(1..=cast.watchers),
+            point: POINTS[rng.random_range(0..POINTS.len())],
+            freeze: rng.random_bool(0.5).then(|| half(rng)),
+        },
         Kind::FreezeSubmitter => Nemesis::Freeze(submitter(rng, cast), half(rng)),
         Kind::PartitionZooKeeper => Nemesis::CutOff {
             victim: anyone(rng, cast),
@@ -175,17 +180,22 @@ fn decide(kind: Kind, rng: &mut StdRng, cast: &Cast) -> (Nemesis, Duration) {
 fn lasts(nemesis: &Nemesis, rng: &mut StdRng, cast: &Cast) -> Duration {
     let timeout_ms = u64::try_from(cast.session_timeout.as_millis()).unwrap_or(u64::MAX);
     let ms = match nemesis {
-        Nemesis::Freeze(_, Half(halves)) => timeout_ms * u64::from(*halves) / 2,
+        Nemesis::Freeze(_, Half(halves))
+        | Nemesis::Ambush {
+            freeze: Some(Half(halves)),
+            ..
+        } => timeout_ms * u64::from(*halves) / 2,
         // Below and beyond what ends a session.
         Nemesis::CutOff { .. } | Nemesis::SplitServers { .. } => {
             rng.random_range(timeout_ms / 2..timeout_ms * 5 / 2)
         }
         Nemesis::Kill(Victim::Submitter(_)) => rng.random_range(2_000..5_000),
         // Not before the session of the dead one is over: it is the others that must go on.
-        Nemesis::Kill(_) => timeout_ms + rng.random_range(1_500..3_000),
+        Nemesis::Kill(_) | Nemesis::Ambush { .. } => timeout_ms + rng.random_range(1_500..3_000),
         Nemesis::LoseQuorum => 10_000,
         Nemesis::Churn => 10_000,
-        Nemesis::Abort | Nemesis::Hang | Nemesis::Bloat => rng.random_range(4_000..8_000),
+        // Five executors die of it, one after the other's session is over.
+        Nemesis::Abort | Nemesis::Hang | Nemesis::Bloat => 5 * timeout_ms + 2_000,
         Nemesis::Stop(_) | Nemesis::FlushScripts | Nemesis::PauseRedis | Nemesis::LimitMemory => {
             rng.random_range(1_000..5_000)
         }

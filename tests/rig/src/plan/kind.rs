@@ -78,6 +78,8 @@ kinds! {
     FreezeExecutor = "freeze-executor", Executors, essential;
     /// SIGSTOP of a watcher for half, once or three times the session timeout.
     FreezeWatcher = "freeze-watcher", Watchers, essential;
+    /// SIGKILL or SIGSTOP of a watcher just when it has come to a certain point of a delivery.
+    AmbushWatcher = "ambush-watcher", Watchers, essential;
     /// SIGSTOP of submitters, each at some moment of its work.
     FreezeSubmitter = "freeze-submitter", Submitters, further;
     /// A process and one or all ZooKeeper servers do not hear each other, or one does not hear the other.

@@ -4,6 +4,17 @@ use std::fmt::{self, Display, Formatter};
 
 use super::Kind;
 
+/// The points of a watcher's work at which it may be ambushed; builds for development know them.
+pub const POINTS: [&str; 7] = [
+    "locked",
+    "collected",
+    "before-rename",
+    "after-rename",
+    "uploaded",
+    "dropped",
+    "before-delete",
+];
+
 /// A process of a role, or the host of submitters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
@@ -50,6 +61,15 @@ pub enum Nemesis {
     Stop(Victim),
     /// SIGSTOP of a daemon, or of submitters, for so long.
     Freeze(Victim, Half),
+    /// The end of a watcher of this number, or SIGSTOP for so long, at a point of its work.
+    Ambush {
+        /// The watcher's number.
+        watcher: u32,
+        /// One of [`POINTS`].
+        point: &'static str,
+        /// SIGSTOP for so long instead of SIGKILL.
+        freeze: Option<Half>,
+    },
     /// Silence between a process and a store.
     CutOff {
         /// Whose.
@@ -130,6 +150,7 @@ impl Nemesis {
             Self::Freeze(Victim::Executor(_), _) => Kind::FreezeExecutor,
             Self::Freeze(Victim::Watcher(_), _) => Kind::FreezeWatcher,
             Self::Freeze(Victim::Submitter(_), _) => Kind::FreezeSubmitter,
+            Self::Ambush { .. } => Kind::AmbushWatcher,
             Self::CutOff {
                 from: From::Redis, ..
             } => Kind::PartitionRedis,
@@ -168,6 +189,7 @@ impl Nemesis {
             | Self::CutConnections(Some(victim))
             | Self::Expire(victim)
             | Self::MoveClock(victim, _) => vec![victim.to_string()],
+            Self::Ambush { watcher, .. } => vec![Victim::Watcher(*watcher).to_string()],
             Self::SplitServers { server, .. } => vec![format!("zookeeper-{server}")],
             Self::CutConnections(None)
             | Self::KillRedis
@@ -185,7 +207,17 @@ impl Nemesis {
     #[must_use]
     pub fn detail(&self) -> String {
         match self {
-            Self::Freeze(_, half) => format!("for {half} of the session timeout"),
+            Self::Freeze(_, half) => format!("for {half} the session timeout"),
+            Self::Ambush {
+                point, freeze: None, ..
+            } => format!("killed at {point}"),
+            Self::Ambush {
+                point,
+                freeze: Some(half),
+                ..
+            } => {
+                format!("frozen at {point} for {half} the session timeout")
+            }
             Self::CutOff { from, way, .. } => format!("from {from}, {way}"),
             Self::SplitServers { way, .. } => format!("from the other servers, {way}"),
             Self::SlowLinks { delay_ms, jitter_ms } => {
@@ -246,6 +278,7 @@ impl Display for Half {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.0 {
             1 => f.write_str("half"),
+            2 => f.write_str("once"),
             halves if halves.is_multiple_of(2) => write!(f, "{} times", halves / 2),
             halves => write!(f, "{}.5 times", halves / 2),
         }

@@ -35,6 +35,8 @@ struct Now {
     descriptors: Option<u64>,
     /// Whether its end is known already.
     has_ended: bool,
+    /// Whether it will end by itself, which is somebody's plan.
+    is_ambushed: bool,
 }
 
 impl Post {
@@ -60,7 +62,31 @@ impl Post {
     /// Starts a new daemon. The last one must have ended.
     pub(crate) async fn start(&self) -> Result<()> {
         let mut now = self.now.lock().await;
-        self.start_in(&mut now).await
+        self.start_in(&mut now, "").await
+    }
+
+    /// Starts a watcher to which something happens at a point of its work, see [`Cluster::ambushed_watcher`].
+    pub(crate) async fn start_ambushed(&self, points: &str) -> Result<()> {
+        let mut now = self.now.lock().await;
+        self.start_in(&mut now, points).await?;
+        if points.ends_with("=kill") {
+            self.recorder.record(Event::ProcessKilled {
+                name: self.name.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether it has come to where it was ambushed: it is dead, or it sleeps.
+    pub(crate) async fn is_caught(&self) -> bool {
+        let mut now = self.now.lock().await;
+        let Some(now) = now.as_mut() else { return false };
+        if now.daemon.exit_status().is_some() {
+            self.note_end(now);
+            return true;
+        }
+        let status = std::fs::read_to_string(format!("/proc/{}/status", now.daemon.pid()));
+        status.is_ok_and(|status| status.contains("State:\tT"))
     }
 
     /// Starts a new daemon if none runs.
@@ -68,15 +94,15 @@ impl Post {
         let mut now = self.now.lock().await;
         match &*now {
             Some(now) if now.daemon.exit_status().is_none() => Ok(()),
-            _ => self.start_in(&mut now).await,
+            _ => self.start_in(&mut now, "").await,
         }
     }
 
-    async fn start_in(&self, now: &mut MutexGuard<'_, Option<Now>>) -> Result<()> {
+    async fn start_in(&self, now: &mut MutexGuard<'_, Option<Now>>, points: &str) -> Result<()> {
         // Nobody may hold its files when the next one is started.
         **now = None;
         let daemon = match self.role {
-            Role::Watcher => self.cluster.watcher(&self.name).await?,
+            Role::Watcher => self.cluster.ambushed_watcher(&self.name, points).await?,
             _ => self.cluster.executor(&self.name).await?,
         };
         self.recorder.record(Event::ProcessStarted {
@@ -90,6 +116,7 @@ impl Post {
             since: Instant::now(),
             descriptors: None,
             has_ended: false,
+            is_ambushed: !points.is_empty(),
         });
         Ok(())
     }
@@ -179,12 +206,12 @@ impl Post {
             return Ok(());
         };
         let Some(now) = guard.as_mut() else { return Ok(()) };
-        if now.has_ended {
+        if now.has_ended || now.is_ambushed {
             return Ok(());
         }
         if now.daemon.exit_status().is_some() {
             self.note_end(now);
-            return self.start_in(&mut guard).await;
+            return self.start_in(&mut guard, "").await;
         }
         if now.descriptors.is_none() && now.since.elapsed() > GROWN_UP {
             now.descriptors = now.daemon.descriptors().ok().map(|count| count as u64);
@@ -213,6 +240,9 @@ impl Post {
     }
 
     fn note_end(&self, now: &mut Now) {
+        if now.has_ended {
+            return;
+        }
         now.has_ended = true;
         if let Some(status) = now.daemon.exit_status() {
             self.recorder.record(Event::ProcessExited {

@@ -9,8 +9,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use crate::expect::Flavour;
 
 /// Between one submission and the next: busy on two cores, but not more than they can do.
-const PAUSE_MS: std::ops::Range<u64> = 200..1_000;
-/// How many of the last jobs may be submitted again, or be cancelled.
+const PAUSE_MS: std::ops::Range<u64> = 80..450;
+/// How many of the last jobs may be submitted again. The last of all may be cancelled: others are over soon.
 const REMEMBERED: usize = 12;
 
 /// In which way a job is submitted.
@@ -91,11 +91,11 @@ impl Orders {
             };
         }
         if self.rng.random_ratio(1, 25)
-            && let Some((id, _)) = self.remembered()
+            && let Some((id, _)) = self.recent.back().cloned()
         {
             return Order::Cancel { id };
         }
-        let flavour = if self.rng.random_ratio(1, 8) {
+        let flavour = if self.rng.random_ratio(1, 4) {
             Flavour::Slow
         } else {
             Flavour::Mixed
