@@ -162,18 +162,18 @@ impl Fabric {
     }
 
     /// What to put before a program and its arguments so that it runs on `host`: for [`harness::Program::within`] and
-    /// [`harness::child::within`].
-    pub fn prefix(&self, host: &Host) -> Vec<OsString> {
+    /// [`harness::child::within`]. An error for what is only a name.
+    pub fn prefix(&self, host: &Host) -> Result<Vec<OsString>> {
         match self {
             Fabric::Namespaces(namespaces) => namespaces.prefix(host),
-            Fabric::Loopback(_) => Vec::new(),
+            Fabric::Loopback(_) => Ok(Vec::new()),
         }
     }
 
     /// Where a server on `host` may listen: at this port, or at any free one where hosts share an address.
     pub fn place(&self, host: &Host, port: u16) -> Result<Place> {
         match self {
-            Fabric::Namespaces(namespaces) => Ok(Place::at(host.socket(port), namespaces.prefix(host))),
+            Fabric::Namespaces(namespaces) => Ok(Place::at(host.socket(port), namespaces.prefix(host)?)),
             Fabric::Loopback(_) => Place::reserve(),
         }
     }

@@ -71,7 +71,7 @@ impl Pair {
         let mut cli = mortal("redis-cli");
         cli.args(["-h", &addr.ip().to_string(), "-p", &addr.port().to_string()]);
         cli.args(command.split(' '));
-        let cli = within(&self.fabric.prefix(&self.client), cli);
+        let cli = within(&self.fabric.prefix(&self.client).unwrap(), cli);
         let cli = Child::spawn("redis-cli", cli, self.dir.path()).unwrap();
         match cli.wait(NO_ANSWER_WITHIN).await {
             Ok(_) => Ok(cli.stdout().lines().join(" ")),
@@ -153,7 +153,7 @@ async fn a_reset_breaks_the_connections_of_a_host() {
     let mut cli = mortal("redis-cli");
     cli.args(["-h", &addr.ip().to_string(), "-p", &addr.port().to_string()]);
     cli.arg("MONITOR");
-    let cli = within(&pair.fabric.prefix(&pair.client), cli);
+    let cli = within(&pair.fabric.prefix(&pair.client).unwrap(), cli);
     let cli = Child::spawn("monitor", cli, pair.dir.path()).unwrap();
     cli.stdout().wait("OK", ENDS_WITHIN).await.unwrap();
 

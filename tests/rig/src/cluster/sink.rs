@@ -61,8 +61,9 @@ impl Sink {
         loop {
             let disk = statvfs(&self.disk).context("look at the sink's disk")?;
             let free = disk.f_bavail * disk.f_frsize;
-            match fallocate(&filler, FallocateFlags::empty(), length, free.max(disk.f_frsize)) {
-                Ok(()) => length += free,
+            let more = free.max(disk.f_frsize);
+            match fallocate(&filler, FallocateFlags::empty(), length, more) {
+                Ok(()) => length += more,
                 Err(Errno::NOSPC) if free == 0 => return Ok(()),
                 Err(Errno::NOSPC) => {}
                 Err(error) => bail!("fill the sink's disk: {error}"),

@@ -138,8 +138,8 @@ impl Namespaces {
         Ok(())
     }
 
-    pub(super) fn prefix(&self, host: &Host) -> Vec<OsString> {
-        self.with_holder(host.ip, Holder::prefix).unwrap_or_default()
+    pub(super) fn prefix(&self, host: &Host) -> Result<Vec<OsString>> {
+        self.with_holder(host.ip, Holder::prefix)
     }
 
     pub(super) fn rule(&self, from: &Host, to: &Host, rule: Rule) {
