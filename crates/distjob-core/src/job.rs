@@ -11,8 +11,15 @@ use crate::{NameError, QueueName, Source, Token};
 /// Most tasks a job can have. Every count stays exact in Lua's doubles.
 pub const TASKS_MAX: u64 = 1 << 48;
 
-/// Longest znode data that is looked at, in bytes.
+/// Longest znode data of a job, in bytes, beside its state and the reason why it is lost: these change, and what is a job
+/// when it is submitted must be one until its end.
 pub const DATA_BYTES_MAX: usize = 4096;
+
+/// Longest reason why a job is lost, in characters.
+const WHY_CHARS_MAX: usize = 200;
+
+/// Longest znode data that is looked at, in bytes: with the longest state and reason.
+const LOOKED_AT_BYTES_MAX: usize = DATA_BYTES_MAX + "uploaded".len() + ";why=".len() + 4 * WHY_CHARS_MAX;
 
 /// How far a job has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,7 +81,7 @@ impl fmt::Display for JobState {
 /// Why znode data is not a job's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobDataError {
-    /// Longer than [`DATA_BYTES_MAX`].
+    /// Longer than [`DATA_BYTES_MAX`] allows.
     #[error("has {0} bytes, a job's data has at most {DATA_BYTES_MAX}")]
     TooLong(usize),
     /// Not UTF-8, or with control characters.
@@ -144,7 +151,7 @@ impl JobData {
         let why = why
             .chars()
             .map(|c| if c == ';' || c.is_control() { ',' } else { c })
-            .take(200)
+            .take(WHY_CHARS_MAX)
             .collect();
         Self {
             state: JobState::Lost,
@@ -158,7 +165,7 @@ impl JobData {
     /// # Errors
     /// Says what is wrong with it: it may well belong to another program.
     pub fn parse(data: &[u8]) -> Result<Self, JobDataError> {
-        if data.len() > DATA_BYTES_MAX {
+        if data.len() > LOOKED_AT_BYTES_MAX {
             return Err(JobDataError::TooLong(data.len()));
         }
         let text = std::str::from_utf8(data).map_err(|_| JobDataError::NotText)?;
@@ -184,6 +191,11 @@ impl JobData {
         let mut seen = Vec::new();
         for part in parts {
             job.take(part, &mut seen)?;
+        }
+        let changeable =
+            job.state.as_str().len() + job.why.as_ref().map_or(0, |why| ";why=".len() + why.len());
+        if data.len() - changeable > DATA_BYTES_MAX {
+            return Err(JobDataError::TooLong(data.len()));
         }
         Ok(job)
     }
@@ -263,6 +275,19 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_job_can_become_lost_and_be_delivered() {
+        let longest = format!("subm=1;x={:width$}", "", width = DATA_BYTES_MAX - "=1;x=".len());
+        let job = JobData::parse(longest.as_bytes()).unwrap();
+        for state in JobState::ALL {
+            let later = job.in_state(state);
+            assert_eq!(JobData::parse(later.to_string().as_bytes()), Ok(later));
+        }
+        let lost = job.lost(&"\u{1f980}".repeat(300));
+        assert_eq!(JobData::parse(lost.to_string().as_bytes()), Ok(lost));
+        assert!(JobData::parse((longest + " ").as_bytes()).is_err());
+    }
+
+    #[test]
     fn data_of_other_programs_is_refused_with_a_reason() {
         for (data, reason) in [
             (&b""[..], "begins with"),
@@ -279,6 +304,7 @@ mod tests {
             (b"subm=1;from=", "has a bad from"),
             (b"\xff\xfe", "is not printable"),
             (&[b'a'; 5000], "has 5000 bytes"),
+            (format!("subm=1;x={:4096}", "").as_bytes(), "has 4105 bytes"),
         ] {
             let error = JobData::parse(data).unwrap_err().to_string();
             assert!(error.starts_with(reason), "{error}");

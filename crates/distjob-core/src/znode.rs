@@ -52,14 +52,15 @@ impl Layout {
     /// The layout below `root`.
     ///
     /// # Errors
-    /// When `root` is not absolute, ends in a slash, or has an empty, relative or unprintable part.
+    /// When `root` is not absolute, ends in a slash, or has an empty or relative part, or a character that ZooKeeper
+    /// refuses.
     pub fn new(root: &str) -> Result<Self, RootError> {
         if root == "/" {
             return Ok(Self { base: String::new() });
         }
-        let fits = |part: &str| {
-            !part.is_empty() && part != "." && part != ".." && part.chars().all(|c| !c.is_control())
-        };
+        // ZooKeeper's servers refuse surrogates, too: whatever is beyond U+FFFF.
+        let is_refused = |c: char| c.is_control() || matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..);
+        let fits = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(is_refused);
         match root.strip_prefix('/') {
             Some(rest) if rest.split('/').all(fits) => Ok(Self {
                 base: root.to_owned(),
@@ -137,8 +138,21 @@ mod tests {
 
     #[test]
     fn a_root_must_be_a_path() {
-        for root in ["", "x", "/x/", "//", "/x//y", "/./x", "/x/..", "/x\n"] {
+        for root in [
+            "",
+            "x",
+            "/x/",
+            "//",
+            "/x//y",
+            "/./x",
+            "/x/..",
+            "/x\n",
+            "/\u{1f980}",
+            "/\u{e000}",
+            "/\u{feff}x\u{ffff}",
+        ] {
             assert!(Layout::new(root).is_err(), "{root:?}");
         }
+        assert!(Layout::new("/wörk").is_ok());
     }
 }
