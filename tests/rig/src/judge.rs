@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use harness::Delivered;
 use harness::audit::{Ledger, transactions};
 
@@ -38,11 +38,12 @@ impl Display for Judgement {
             writeln!(f, "  {violation}")?;
         }
         let verdict = if self.is_clean() { "clean" } else { "NOT CLEAN" };
+        let page = self.dir.join(report::PAGE);
         writeln!(
             f,
             "{verdict}: {} violations; {}",
             self.verdict.violations.len(),
-            self.dir.display()
+            page.display()
         )?;
         write!(f, "repeat with: {}", self.command)
     }
@@ -63,6 +64,7 @@ pub fn judge(dir: &Path) -> Result<Judgement> {
             logs.push(transactions::read(&data)?);
         }
     }
+    ensure!(!logs.is_empty(), "the logs of the ZooKeeper servers are gone");
     let ledger = Ledger::replay(root, &transactions::merge(&logs));
     let executions = executions(&dir.join("executions"))?;
     let evidence = Evidence {
@@ -86,12 +88,12 @@ pub fn judge(dir: &Path) -> Result<Judgement> {
     })
 }
 
-/// Removes the servers' data of a run that needs no further look.
+/// Removes what a run leaves that its judgement does not need.
 ///
 /// # Errors
 /// When it cannot be removed.
 pub fn tidy(dir: &Path) -> Result<()> {
-    for name in ["zookeeper", "redis"] {
+    for name in ["redis", "sink"] {
         let path = dir.join(name);
         if path.is_dir() {
             fs::remove_dir_all(&path).with_context(|| format!("remove {}", path.display()))?;

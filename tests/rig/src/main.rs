@@ -45,7 +45,7 @@ struct Order {
     /// aof, aof-always or replica
     #[arg(long, default_value = "aof", value_parser = redis_kind)]
     redis: RedisKind,
-    /// Keep the servers' data of a clean run, too
+    /// Keep what a clean run wrote to Redis, too
     #[arg(long)]
     keep: bool,
     /// Where each run gets a directory of its own
