@@ -18,7 +18,7 @@ use crate::{
     shelf::Shelf,
     storm,
     trace::Trace,
-    zookeeper::{Ensemble, EnsembleSettings},
+    zookeeper::{Ensemble, EnsembleSettings, Flaw},
 };
 
 /// Which run.
@@ -37,8 +37,8 @@ pub struct Order {
 /// A mistake that the invariants must find: what a run is worth shows in that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// A sync with the ledger is answered by a follower that has not caught up.
-    HollowSync,
+    /// The ledger has one of its own.
+    Ledger(Flaw),
     /// The store has one of its own.
     Store(redis::Bug),
 }
@@ -48,17 +48,18 @@ impl FromStr for Bug {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "hollow-sync" => Ok(Self::HollowSync),
             "no-lease-check" => Ok(Self::Store(redis::Bug::NoLeaseCheck)),
             "no-reissue" => Ok(Self::Store(redis::Bug::NoReissue)),
             "never-complete" => Ok(Self::Store(redis::Bug::NeverComplete)),
             "drop-without-life" => Ok(Self::Store(redis::Bug::DropWithoutLife)),
             "cursor-stays" => Ok(Self::Store(redis::Bug::CursorStays)),
-            _ => Err(
-                "must be one of hollow-sync, no-lease-check, no-reissue, never-complete, drop-without-life, \
-                      cursor-stays"
-                    .to_owned(),
-            ),
+            _ => text.parse().map(Self::Ledger).map_err(|error| {
+                let ledger = Flaw::ALL.map(Flaw::name).join(", ");
+                format!(
+                    "{error}; there are no-lease-check, no-reissue, never-complete, drop-without-life, cursor-stays, \
+                     {ledger}"
+                )
+            }),
         }
     }
 }
@@ -174,7 +175,11 @@ fn build(order: &Order, trace: &Trace) -> Cluster {
     let plan = Plan::draw(seed, &order.faults);
     let network = Network::start(seed.wrapping_add(1), plan.delays, trace.clone());
     let settings = EnsembleSettings {
-        is_sync_hollow: order.bug == Some(Bug::HollowSync),
+        lag: None,
+        flaw: match order.bug {
+            Some(Bug::Ledger(flaw)) => Some(flaw),
+            _ => None,
+        },
         ..EnsembleSettings::default()
     };
     let ensemble = Ensemble::start(&network, seed.wrapping_add(2), settings, trace.clone());

@@ -16,6 +16,7 @@
 //! `watches`, `client`.
 
 mod client;
+mod flaw;
 mod leader;
 mod message;
 mod server;
@@ -37,13 +38,16 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-pub use self::tree::{Change, Znode};
 use self::{
     client::Connector,
     message::{Greeting, Refusal, Reply, Request},
     server::{ConnectionId, Origin},
     tree::Stamp,
     world::World,
+};
+pub use self::{
+    flaw::Flaw,
+    tree::{Change, Znode},
 };
 use crate::{
     network::{Network, Process, Server, ServerEnd},
@@ -60,6 +64,15 @@ pub struct Lag {
 }
 
 impl Lag {
+    /// What it is in one room.
+    pub const SHORT: Self = Self { min_ms: 0, max_ms: 5 };
+
+    /// A server's habit.
+    fn any(rng: &mut StdRng) -> Self {
+        let max_ms = [5, 5, 50, 500][rng.random_range(0..4)];
+        Self { min_ms: 0, max_ms }
+    }
+
     fn draw(self, rng: &mut StdRng) -> u64 {
         rng.random_range(self.min_ms..=self.max_ms.max(self.min_ms))
     }
@@ -70,18 +83,18 @@ impl Lag {
 pub struct EnsembleSettings {
     /// How many servers there are: odd, at least 1.
     pub servers: usize,
-    /// How far followers are behind when nothing is said about them.
-    pub lag: Lag,
-    /// A seeded mistake: a sync is answered without asking the leader.
-    pub is_sync_hollow: bool,
+    /// How far followers are behind when nothing is said about them. Without this each one has a habit of its own.
+    pub lag: Option<Lag>,
+    /// What is wrong with it, on purpose.
+    pub flaw: Option<Flaw>,
 }
 
 impl Default for EnsembleSettings {
     fn default() -> Self {
         Self {
             servers: 3,
-            lag: Lag { min_ms: 0, max_ms: 5 },
-            is_sync_hollow: false,
+            lag: Some(Lag::SHORT),
+            flaw: None,
         }
     }
 }

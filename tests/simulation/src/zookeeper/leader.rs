@@ -6,7 +6,7 @@ use distjob_runtime::chance;
 use tokio::time::Instant;
 
 use super::{
-    Cause, Txn,
+    Cause, Flaw, Txn,
     message::{Refusal, Reply},
     tree::{Change, Stamp, Tree, Write},
 };
@@ -33,19 +33,24 @@ pub(super) struct Leader {
     /// All that took effect, in order.
     pub(super) log: Vec<Arc<Txn>>,
     pub(super) zxid: i64,
+    flaw: Option<Flaw>,
     began: Instant,
     sessions: BTreeMap<i64, SessionRecord>,
+    /// Those that are over.
+    over: BTreeMap<i64, SessionRecord>,
     next_session: i64,
 }
 
 impl Leader {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(flaw: Option<Flaw>) -> Self {
         Self {
-            tree: Tree::default(),
+            tree: Tree::new(flaw),
+            flaw,
             log: Vec::new(),
             zxid: 1 << EPOCH_SHIFT,
             began: Instant::now(),
             sessions: BTreeMap::new(),
+            over: BTreeMap::new(),
             next_session: 0x1_0000,
         }
     }
@@ -95,11 +100,12 @@ impl Leader {
         server: usize,
         writes: &[Write],
     ) -> Result<Arc<Txn>, Refusal> {
-        let record = self.sessions.get(&session).ok_or(Refusal::NotYours)?;
-        if record.server != server {
-            return Err(Refusal::NotYours);
-        }
-        let process = record.process;
+        let is_its = |record: &&SessionRecord| record.server == server;
+        let record = match self.flaw {
+            Some(Flaw::NoFence) => self.sessions.get(&session).or_else(|| self.over.get(&session)),
+            _ => self.sessions.get(&session).filter(is_its),
+        };
+        let process = record.ok_or(Refusal::NotYours)?.process;
         let stamp = Stamp {
             zxid: self.zxid + 1,
             date_ms: date_ms(),
@@ -116,20 +122,24 @@ impl Leader {
     /// Ends a session and deletes its ephemerals, in one transaction. Nothing when it is over.
     pub(super) fn close(&mut self, session: i64, cause: Cause) -> Option<Arc<Txn>> {
         let record = self.sessions.remove(&session)?;
+        let process = record.process;
+        self.over.insert(session, record);
         let stamp = Stamp {
             zxid: self.zxid + 1,
             date_ms: date_ms(),
             session,
         };
-        let deletes: Vec<Write> = self
-            .tree
-            .ephemerals(session)
+        let ephemerals = match self.flaw {
+            Some(Flaw::EphemeralsStay) => Vec::new(),
+            _ => self.tree.ephemerals(session),
+        };
+        let deletes: Vec<Write> = ephemerals
             .into_iter()
             .map(|path| Write::Delete { path, version: None })
             .collect();
         // An ephemeral has no children, so that nothing stands in the way.
         let changes = self.tree.transact(&deletes, stamp).unwrap_or_default();
-        Some(self.record(session, record.process, cause, changes, Reply::Done))
+        Some(self.record(session, process, cause, changes, Reply::Done))
     }
 
     /// The sessions of a process, or of all.

@@ -9,7 +9,7 @@ use distjob_runtime::zk::ZkError;
 use tokio::time::Instant;
 
 use super::{
-    Lag, Txn,
+    Flaw, Lag, Txn,
     message::{Answer, Greeting, News, Peer, Refusal, Reply, Request},
     tree::Tree,
     watches::Watches,
@@ -95,6 +95,7 @@ impl Connection {
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) tree: Tree,
+    flaw: Option<Flaw>,
     /// The last transaction that it has applied.
     pub(super) zxid: i64,
     pub(super) lag: Lag,
@@ -109,9 +110,10 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(lag: Lag) -> Self {
+    pub(super) fn new(lag: Lag, flaw: Option<Flaw>) -> Self {
         Self {
-            tree: Tree::default(),
+            tree: Tree::new(flaw),
+            flaw,
             zxid: 0,
             lag,
             is_frozen: false,
@@ -201,7 +203,7 @@ impl Server {
         };
         let (mut granted, mut is_refused) = (None, false);
         while let Some((xid, slot)) = connection.slots.pop_front() {
-            let result = match slot {
+            let mut result = match slot {
                 Slot::Waiting => {
                     connection.slots.push_front((xid, slot));
                     break;
@@ -209,6 +211,9 @@ impl Server {
                 Slot::Ready(result) => result,
                 Slot::Read(request) => read(&self.tree, &mut connection.watches, request),
             };
+            if let (Ok(Reply::Children(_, stat)), Some(Flaw::NewestList)) = (&mut result, self.flaw) {
+                stat.pzxid = i64::MAX;
+            }
             if let Ok(Reply::Granted(session)) = result {
                 connection.session = session;
                 granted = Some(session);

@@ -8,6 +8,8 @@ use distjob_runtime::zk::{
     client::{Mode, NodeEvent, Op, Stat},
 };
 
+use super::Flaw;
+
 /// A znode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Znode {
@@ -97,11 +99,12 @@ pub(super) struct Stamp {
 /// All znodes of one server.
 #[derive(Debug, Clone)]
 pub(super) struct Tree {
+    flaw: Option<Flaw>,
     znodes: BTreeMap<String, Znode>,
 }
 
-impl Default for Tree {
-    fn default() -> Self {
+impl Tree {
+    pub(super) fn new(flaw: Option<Flaw>) -> Self {
         let root = Znode {
             data: Bytes::new(),
             stat: Stat::default(),
@@ -109,12 +112,11 @@ impl Default for Tree {
             children: BTreeSet::new(),
         };
         Self {
+            flaw,
             znodes: BTreeMap::from([("/".to_owned(), root)]),
         }
     }
-}
 
-impl Tree {
     pub(super) fn get(&self, path: &str) -> Option<&Znode> {
         self.znodes.get(path)
     }
@@ -172,7 +174,9 @@ impl Tree {
         let existing = |path: &str, version: Option<i32>| {
             let znode = self.znodes.get(path).ok_or(ZkError::NoNode)?;
             match version {
-                Some(version) if version != znode.stat.version => Err(ZkError::BadVersion),
+                Some(version) if version != znode.stat.version && self.flaw != Some(Flaw::BlindWrites) => {
+                    Err(ZkError::BadVersion)
+                }
                 _ => Ok(znode),
             }
         };

@@ -6,7 +6,7 @@ use rand::{RngExt as _, rngs::StdRng, seq::SliceRandom as _};
 use tokio::time::Instant;
 
 use super::{
-    Cause, EnsembleSettings, Lag, Txn,
+    Cause, EnsembleSettings, Flaw, Lag, Txn,
     leader::Leader,
     message::{Greeting, Refusal, Reply, Request},
     server::{Connection, ConnectionId, FromLeader, Origin, Server},
@@ -51,7 +51,7 @@ pub(super) struct World {
     pub(super) leading: Option<usize>,
     /// Writes that were executed though their client had given up the connection.
     pub(super) late_writes: u64,
-    settings: EnsembleSettings,
+    flaw: Option<Flaw>,
     rng: StdRng,
     trace: Trace,
     plan: BTreeMap<(Instant, u64), Event>,
@@ -61,13 +61,18 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(settings: EnsembleSettings, rng: StdRng, trace: Trace) -> Self {
+    pub(super) fn new(settings: EnsembleSettings, mut rng: StdRng, trace: Trace) -> Self {
+        let servers = (0..settings.servers).map(|_| {
+            let lag = settings.lag.unwrap_or_else(|| Lag::any(&mut rng));
+            Server::new(lag, settings.flaw)
+        });
+        let servers = servers.collect();
         Self {
-            leader: Leader::new(),
-            servers: (0..settings.servers).map(|_| Server::new(settings.lag)).collect(),
+            leader: Leader::new(settings.flaw),
+            servers,
             leading: Some(0),
             late_writes: 0,
-            settings,
+            flaw: settings.flaw,
             rng,
             trace,
             plan: BTreeMap::new(),
@@ -135,7 +140,7 @@ impl World {
         self.leader.touch(session);
         self.servers[server].queue(origin, request.clone());
         match request {
-            Request::Sync if self.settings.is_sync_hollow => {
+            Request::Sync if self.flaw == Some(Flaw::HollowSync) => {
                 self.servers[server].complete(origin, Ok(Reply::Done));
             }
             Request::Write(_) | Request::Sync | Request::Close => {

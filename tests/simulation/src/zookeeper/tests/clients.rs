@@ -7,7 +7,7 @@ use distjob_runtime::zk::{
 use tokio::time::Instant;
 
 use super::{LONG, Lag, Site, children, put};
-use crate::zookeeper::EnsembleSettings;
+use crate::zookeeper::{EnsembleSettings, Flaw};
 
 #[tokio::test(start_paused = true)]
 async fn what_a_client_wrote_it_reads_however_far_its_server_is_behind() {
@@ -55,7 +55,7 @@ async fn a_follower_answers_from_what_it_has_applied_and_a_sync_catches_up() {
 #[tokio::test(start_paused = true)]
 async fn a_hollow_sync_catches_up_with_nothing() {
     let settings = EnsembleSettings {
-        is_sync_hollow: true,
+        flaw: Some(Flaw::HollowSync),
         ..EnsembleSettings::default()
     };
     let site = Site::with(1, settings);
