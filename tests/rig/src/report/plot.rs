@@ -34,6 +34,8 @@ const TOP: u64 = 34;
 const CURVE_HEIGHT: u64 = 130;
 const GAP: u64 = 34;
 const LANE: u64 = 16;
+/// The room that the name of a moment needs.
+const LABEL: u64 = 100;
 /// A shorter fault would not be seen.
 const BAR_MIN: f64 = 2.5;
 
@@ -195,17 +197,27 @@ impl Frame {
             _ => None,
         });
         let (top, bottom) = (TOP - 4, Self::bottom(1));
+        // Behind the title of the curve.
+        let mut free_from = (LEFT + LABEL) as f64;
         for (at_ms, colour, name, why) in marks {
-            let x = number(self.x(at_ms));
+            let at = self.x(at_ms);
+            let x = number(at);
             let _ = writeln!(
                 picture,
                 "<line class=\"mark\" x1=\"{x}\" x2=\"{x}\" y1=\"{top}\" y2=\"{bottom}\" stroke=\"{colour}\"><title>{} \
-                 {name} {}</title></line>\
-                 <text x=\"{x}\" y=\"{}\" text-anchor=\"middle\" style=\"fill:{colour}\">{name}</text>",
+                 {name} {}</title></line>",
                 clock(at_ms),
-                escaped(why),
-                top - 6
+                escaped(why)
             );
+            // The name ends at the line, so that it fits at the right edge, too; not over another one.
+            if at - LABEL as f64 >= free_from {
+                let _ = writeln!(
+                    picture,
+                    "<text x=\"{x}\" y=\"{}\" text-anchor=\"end\" style=\"fill:{colour}\">{name}</text>",
+                    top - 6
+                );
+                free_from = at;
+            }
         }
     }
 }
