@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Deref;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -48,41 +49,78 @@ pub struct Transaction {
     pub changes: Vec<Change>,
 }
 
+/// What one server wrote down.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    transactions: Vec<Transaction>,
+    /// The last zxid of each snapshot.
+    snapshots: Vec<i64>,
+}
+
+impl Deref for Log {
+    type Target = [Transaction];
+
+    fn deref(&self) -> &[Transaction] {
+        &self.transactions
+    }
+}
+
+impl Log {
+    /// Whether the server went on beyond `zxid` without it. One that had been away for long may have been sent a snapshot
+    /// that has it.
+    fn denies(&self, zxid: i64) -> bool {
+        let next = self.partition_point(|transaction| transaction.zxid < zxid);
+        self.get(next).is_some_and(|next| {
+            let is_covered = |last: &i64| (zxid..next.zxid).contains(last);
+            next.zxid != zxid && !self.snapshots.iter().any(is_covered)
+        })
+    }
+}
+
 /// All transactions in the log files below a server's directory `data`, in order. What the server writes at this moment
 /// may be missing.
 ///
 /// # Errors
 /// When a file cannot be read or is no log.
-pub fn read(data: &Path) -> Result<Vec<Transaction>> {
+pub fn read(data: &Path) -> Result<Log> {
     let directory = data.join("version-2");
-    let mut files = Vec::new();
+    let (mut files, mut log) = (Vec::new(), Log::default());
     for entry in fs::read_dir(&directory).with_context(|| format!("list {}", directory.display()))? {
         let path = entry?.path();
-        let zxid = path
-            .file_name()
-            .and_then(|name| name.to_str()?.strip_prefix("log."))
-            .and_then(|zxid| i64::from_str_radix(zxid, 16).ok());
-        files.extend(zxid.map(|zxid| (zxid, path)));
+        let zxid = |kind| {
+            let name = path.file_name()?.to_str()?;
+            i64::from_str_radix(name.strip_prefix(kind)?, 16).ok()
+        };
+        log.snapshots.extend(zxid("snapshot."));
+        files.extend(zxid("log.").map(|zxid| (zxid, path.clone())));
     }
     files.sort();
-    let mut transactions = Vec::new();
     for (_, path) in files {
         let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-        read_file(&bytes, &mut transactions).with_context(|| format!("parse {}", path.display()))?;
+        read_file(&bytes, &mut log.transactions).with_context(|| format!("parse {}", path.display()))?;
     }
-    Ok(transactions)
+    Ok(log)
 }
 
 /// The transactions of an ensemble, from those that each of its servers logged, in order.
 ///
 /// No server need have logged all: one that was away for long is sent a snapshot. What a majority logged took effect. What
-/// fewer logged may never have, for a leader can die with a proposal that nobody else has; such a transaction is left
-/// out when what happened to the same znode or session next could not have come after it.
+/// fewer logged may never have, for a leader can be cut off with proposals that nobody else has, or die with them; such a
+/// transaction is left out when another server went on without it, or when what happened to the same znode or session
+/// next could not have come after it.
 #[must_use]
-pub fn merge(servers: &[Vec<Transaction>]) -> Vec<Transaction> {
+pub fn merge(servers: &[Log]) -> Vec<Transaction> {
     let mut all = BTreeMap::<i64, (usize, &Transaction)>::new();
-    for transaction in servers.iter().flatten() {
-        all.entry(transaction.zxid).or_insert((0, transaction)).0 += 1;
+    // A server logs some transactions twice when it comes back to the others.
+    let once = |log: &'_ Log| -> BTreeMap<i64, usize> {
+        (log.iter().enumerate())
+            .map(|(place, transaction)| (transaction.zxid, place))
+            .collect()
+    };
+    for log in servers {
+        for (zxid, place) in once(log) {
+            all.entry(zxid).or_insert((0, &log[place])).0 += 1;
+        }
     }
     let is_sure = |count: usize| count * 2 > servers.len();
     let sure: Vec<&Transaction> = all
@@ -90,8 +128,11 @@ pub fn merge(servers: &[Vec<Transaction>]) -> Vec<Transaction> {
         .filter(|(count, _)| is_sure(*count))
         .map(|(_, transaction)| *transaction)
         .collect();
+    let may_be = |transaction: &Transaction| {
+        !servers.iter().any(|log| log.denies(transaction.zxid)) && may_precede(transaction, &sure)
+    };
     all.values()
-        .filter(|(count, transaction)| is_sure(*count) || may_precede(transaction, &sure))
+        .filter(|(count, transaction)| is_sure(*count) || may_be(transaction))
         .map(|(_, transaction)| (*transaction).clone())
         .collect()
 }
@@ -273,38 +314,73 @@ mod tests {
         merged.iter().map(|transaction| transaction.zxid).collect()
     }
 
+    fn logs(servers: [&[Transaction]; 3]) -> [Log; 3] {
+        servers.map(|transactions| Log {
+            transactions: transactions.to_vec(),
+            snapshots: vec![0],
+        })
+    }
+
     #[test]
     fn what_a_server_missed_is_taken_from_the_others() {
-        let whole = vec![set(1, 1), set(2, 2), set(3, 3)];
-        let late = vec![set(1, 1), set(3, 3)];
-        assert_eq!(merge(&[late.clone(), whole.clone(), whole.clone()]), whole);
-        // Even what only one has, when all else goes on from it.
-        assert_eq!(merge(&[late.clone(), whole.clone(), late]), whole);
+        let whole = [set(1, 1), set(2, 2), set(3, 3)];
+        let late = [set(1, 1), set(3, 3)];
+        assert_eq!(merge(&logs([&late, &whole, &whole])), whole);
+        // Even what only one has, when the others were sent it in a snapshot.
+        let mut logs = logs([&late, &whole, &late]);
+        logs[0].snapshots.push(2);
+        logs[2].snapshots.push(2);
+        assert_eq!(merge(&logs), whole);
+    }
+
+    #[test]
+    fn what_the_others_went_on_without_is_left_out() {
+        let create = Change::Create {
+            path: "/b".to_owned(),
+            data: Vec::new(),
+        };
+        let cut_off = [set(1, 1), transaction(2, [create]), set(0x1_0000_0002, 3)];
+        let others = [set(1, 1), set(0x1_0000_0001, 2), set(0x1_0000_0002, 3)];
+        let mut logs = logs([&cut_off, &others, &others]);
+        // It came back by a snapshot.
+        logs[0].snapshots.push(0x1_0000_0001);
+        assert_eq!(merge(&logs), others);
+    }
+
+    #[test]
+    fn what_a_server_logged_twice_counts_once() {
+        let twice = [set(1, 1), set(2, 2), set(2, 2)];
+        let others = [set(1, 1), set(3, 2)];
+        assert_eq!(merge(&logs([&twice, &others, &others])), others);
     }
 
     #[test]
     fn a_proposal_that_died_with_its_leader_is_left_out() {
-        let orphan = vec![set(1, 1), set(2, 2)];
-        let others = vec![set(1, 1), set(0x1_0000_0001, 2)];
-        assert_eq!(
-            zxids(&merge(&[orphan, others.clone(), others])),
-            [1, 0x1_0000_0001]
-        );
+        let orphan = [set(1, 1), set(2, 2)];
+        // The next leader had been sent a snapshot of another line.
+        let others = [set(1, 1), set(0x1_0000_0001, 2)];
+        let mut logs = logs([&orphan, &others, &others]);
+        logs[1].snapshots.push(0x1_0000_0000);
+        logs[2].snapshots.push(0x1_0000_0000);
+        assert_eq!(zxids(&merge(&logs)), [1, 0x1_0000_0001]);
     }
 
     #[test]
     fn an_end_of_a_session_that_went_on_is_left_out() {
-        let orphan = vec![set(1, 1), transaction(2, [Change::CloseSession])];
-        let others = vec![set(1, 1), set(0x1_0000_0001, 2)];
-        assert_eq!(
-            zxids(&merge(&[orphan, others.clone(), others])),
-            [1, 0x1_0000_0001]
-        );
+        let orphan = [set(1, 1), transaction(2, [Change::CloseSession])];
+        let others = [set(1, 1), set(0x1_0000_0001, 2)];
+        let mut logs = logs([&orphan, &others, &others]);
+        logs[1].snapshots.push(0x1_0000_0000);
+        logs[2].snapshots.push(0x1_0000_0000);
+        assert_eq!(zxids(&merge(&logs)), [1, 0x1_0000_0001]);
     }
 
     #[test]
     fn one_server_tells_all_there_is() {
-        let alone = vec![set(1, 1), set(2, 2)];
-        assert_eq!(merge(std::slice::from_ref(&alone)), alone);
+        let alone = Log {
+            transactions: vec![set(1, 1), set(2, 2)],
+            snapshots: Vec::new(),
+        };
+        assert_eq!(merge(std::slice::from_ref(&alone)), *alone);
     }
 }
