@@ -19,6 +19,12 @@ pub(crate) const DENY: Tool = Tool {
     krate: "cargo-deny",
     version: "0.20.2",
 };
+/// Fuzzing by what an input reaches in the code.
+pub(crate) const FUZZ: Tool = Tool {
+    program: "cargo-fuzz",
+    krate: "cargo-fuzz",
+    version: "0.13.2",
+};
 /// Dependencies that no code uses. It only searches the sources for names, which is why it is built in seconds.
 pub(crate) const MACHETE: Tool = Tool {
     program: "cargo-machete",

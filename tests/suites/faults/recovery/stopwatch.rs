@@ -132,7 +132,10 @@ impl Figures {
     pub(super) fn assert_within(&self, bound: Duration) {
         for Round { session, whole } in &self.rounds {
             let (own, whole) = (whole.saturating_sub(*session).as_millis(), whole.as_millis());
-            eprintln!("{}: {whole} ms, of which {own} ms after the session's end", self.title);
+            eprintln!(
+                "{}: {whole} ms, of which {own} ms after the session's end",
+                self.title
+            );
         }
         let slowest = self.rounds.iter().map(|round| round.whole).max();
         assert!(
