@@ -54,6 +54,7 @@ impl Server<'_> {
         self.queue.clear();
         loop {
             tokio::select! {
+                biased;
                 Some(ended) = self.running.join_next() => {
                     let ended = joined(ended);
                     if ended.is_over {

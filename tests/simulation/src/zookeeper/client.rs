@@ -6,6 +6,7 @@
 //! any.
 
 mod core;
+mod states;
 mod watched;
 
 use std::{
@@ -22,8 +23,7 @@ use distjob_runtime::zk::{
         WatchEvent,
     },
 };
-use futures::{FutureExt as _, future::BoxFuture, stream::BoxStream};
-use tokio::sync::watch;
+use futures::{FutureExt as _, stream::BoxStream};
 
 pub(super) use self::core::Core;
 use self::core::Heard;
@@ -110,9 +110,7 @@ impl SessionClient for Client {
     }
 
     fn states(&self) -> Box<dyn SessionStates> {
-        let mut states = self.core.states();
-        states.mark_unchanged();
-        Box::new(States(states))
+        Box::new(self.core.states())
     }
 
     fn check_stat<'a>(&'a self, path: &'a str) -> Answered<'a, Option<Stat>> {
@@ -189,24 +187,5 @@ impl SessionClient for Client {
             Request::Write(ops.iter().map(Write::from).collect()),
             |_| Some(()),
         )
-    }
-}
-
-#[derive(Debug)]
-struct States(watch::Receiver<SessionState>);
-
-impl SessionStates for States {
-    fn newest(&mut self) -> SessionState {
-        *self.0.borrow_and_update()
-    }
-
-    fn changed(&mut self) -> BoxFuture<'_, SessionState> {
-        async {
-            if self.0.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-            *self.0.borrow_and_update()
-        }
-        .boxed()
     }
 }

@@ -13,11 +13,14 @@ use distjob_runtime::zk::{
 };
 use futures::{FutureExt as _, future::BoxFuture, stream::BoxStream};
 use tokio::{
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, oneshot},
     time::{Instant, sleep, sleep_until},
 };
 
-use super::watched::Watched;
+use super::{
+    states::{Follower, States},
+    watched::Watched,
+};
 use crate::{
     network::{Process, Responder, Wire},
     zookeeper::{
@@ -61,7 +64,7 @@ pub(in crate::zookeeper) struct Core {
     /// For what arrives: it must not own this.
     this: Weak<Self>,
     state: Mutex<State>,
-    states: watch::Sender<SessionState>,
+    states: States,
     /// The holder has let go, or the session has ended.
     woken: Notify,
 }
@@ -115,7 +118,7 @@ impl Core {
                 watched: Watched::default(),
                 is_let_go: false,
             }),
-            states: watch::Sender::new(SessionState::Disconnected),
+            states: States::new(SessionState::Disconnected),
             woken: Notify::new(),
         })
     }
@@ -125,11 +128,11 @@ impl Core {
     }
 
     pub(super) fn state(&self) -> SessionState {
-        *self.states.borrow()
+        self.states.newest()
     }
 
-    pub(super) fn states(&self) -> watch::Receiver<SessionState> {
-        self.states.subscribe()
+    pub(super) fn states(&self) -> Follower {
+        self.states.follow()
     }
 
     /// Nobody holds the client any more: the session is closed as soon as a server can be told.
@@ -365,7 +368,7 @@ impl Core {
     fn connected(&self, state: &mut State) {
         state.said_at = Instant::now();
         state.watched.tell_state(&WatchEvent::Connected);
-        self.states.send_replace(SessionState::Connected);
+        self.states.tell(SessionState::Connected);
         for (request, sender) in std::mem::take(&mut state.unsent) {
             self.send(state, request, sender);
         }
@@ -379,7 +382,7 @@ impl Core {
         }
         state.connection = None;
         state.watched.tell_state(&WatchEvent::Disconnected);
-        self.states.send_replace(SessionState::Disconnected);
+        self.states.tell(SessionState::Disconnected);
         for (_, (_, sender)) in std::mem::take(&mut state.sent) {
             let _ = sender.send(Err(ZkError::Unclear("the connection was lost".to_owned())));
         }
@@ -394,7 +397,7 @@ impl Core {
         }
         state.connection = None;
         state.watched.tell_state(&WatchEvent::Over);
-        self.states.send_replace(SessionState::Over);
+        self.states.tell(SessionState::Over);
         let sent = std::mem::take(&mut state.sent).into_values();
         let unsent = std::mem::take(&mut state.unsent);
         for (_, sender) in sent.chain(unsent) {
