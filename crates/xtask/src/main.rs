@@ -1,10 +1,12 @@
-//! The workspace's own tasks: `cargo xtask verify | fix | test | demo`.
+//! The workspace's own tasks: `cargo xtask verify | fix | test | demo | faults | fuzz`.
 //!
 //! Reading order: [`shell`] runs a command, [`steps`] runs many and tells at the end which failed, [`tools`] and
 //! [`packages`] fetch what is missing; the rest is one module a task.
 
 mod demo;
+mod faults;
 mod fix;
+mod fuzz;
 mod interrupts;
 mod packages;
 mod servers;
@@ -30,10 +32,11 @@ enum Task {
     Verify,
     /// Mend what can be mended by machine: formatting, lints, spelling
     Fix,
-    /// Run the quick static checks and every suite on real servers
+    /// Run the quick static checks, every suite on real servers, simulations, and two minutes of faults
     ///
     /// Installs ZooKeeper, Redis and Python's clients of both from Debian's packages where they are missing. Runs
-    /// the suites with cargo-nextest when it is installed, else with cargo test.
+    /// the suites with cargo-nextest when it is installed, else with cargo test. Simulations and faults have fixed
+    /// seeds; other ones: cargo run --package distjob-simulation -- --help, cargo xtask faults --help.
     Test {
         /// Arguments for the test runner, for example `-- -p distjob-core share`; then only what they select runs,
         /// without static checks and doc tests
@@ -45,6 +48,20 @@ enum Task {
     /// Takes less than a minute after the build. Installs ZooKeeper and Redis from Debian's packages where they are
     /// missing. Leaves nothing behind, also after ctrl-C.
     Demo,
+    /// Let real processes and servers suffer faults, and judge what came of it
+    ///
+    /// Three ZooKeeper servers, Redis, executors, watchers and submitters, each in a network namespace of its own where
+    /// this is root; faults by seed, alone and in pairs, while jobs flow; in the end everything that was promised is
+    /// checked. Writes history, logs, report.md and plot.svg to target/faults/<seed>-<time>. The exit status is 0 only
+    /// when nothing is wrong. Installs the servers, iproute2 and libfaketime from Debian's packages where they are
+    /// missing.
+    Faults(faults::Order),
+    /// Try the parsers on inputs that grow by what they reach in the code
+    ///
+    /// Each target runs for some minutes; what it finds stays in target/fuzz/artifacts. The same properties are tried
+    /// on random inputs by every `cargo xtask test`. Builds cargo-fuzz into target/tools where it is missing; needs a
+    /// C++ compiler (build-essential).
+    Fuzz(fuzz::Order),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +70,8 @@ fn main() -> ExitCode {
         Task::Fix => fix::fix(),
         Task::Test { runner_args } => test::test(&runner_args),
         Task::Demo => demo::demo(),
+        Task::Faults(order) => faults::faults(&order),
+        Task::Fuzz(order) => fuzz::fuzz(&order),
     };
     match result {
         Ok(verdict) => verdict.into(),

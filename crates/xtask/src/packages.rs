@@ -1,6 +1,10 @@
 //! Debian packages that the suites and the demo need: real servers, and Python's clients of them.
 
-use std::{path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Result, bail};
 
@@ -37,6 +41,28 @@ pub(crate) const PYTHON_REDIS: Package = Package {
     what: "Python's Redis client",
     is_there: || imports("redis"),
 };
+
+/// The commands that make network namespaces and rule their links, for the fault rig.
+pub(crate) const IPROUTE: Package = Package {
+    name: "iproute2",
+    what: "ip and ss",
+    is_there: || on_path("ip").is_some() && on_path("ss").is_some(),
+};
+/// The library that gives a process a clock of its own, for the fault rig.
+pub(crate) const LIBFAKETIME: Package = Package {
+    name: "libfaketime",
+    what: "libfaketime",
+    is_there: || libfaketime().is_some(),
+};
+
+/// Where Debian puts it: below a directory of the machine's architecture.
+fn libfaketime() -> Option<PathBuf> {
+    let libraries = fs::read_dir("/usr/lib").ok()?;
+    libraries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path().join("faketime/libfaketime.so.1"))
+        .find(|library| library.exists())
+}
 
 /// Debian's own Python, not one that a version manager put in front of it: packages install for that one.
 fn imports(module: &str) -> bool {

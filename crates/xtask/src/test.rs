@@ -1,17 +1,21 @@
-//! `cargo xtask test`: the quick static checks, then every suite on real servers.
+//! `cargo xtask test`: the quick static checks, every suite on real servers, simulations, two minutes of faults.
 
 use std::ffi::OsString;
 
 use anyhow::{Result, bail};
 
 use crate::{
+    faults,
     interrupts::Interrupts,
-    packages::{self, PYTHON_KAZOO, PYTHON_REDIS, REDIS, ZOOKEEPER},
+    packages::{self, IPROUTE, LIBFAKETIME, PYTHON_KAZOO, PYTHON_REDIS, REDIS, ZOOKEEPER},
     servers::SharedServers,
-    shell::{answers, cargo},
+    shell::{answers, cargo, command, target},
     steps::{Outcome, Steps, Verdict},
     verify,
 };
+
+/// Which clusters are simulated; each takes some milliseconds.
+const SIMULATED_SEEDS: &str = "0..3000";
 
 /// Runs what `runner_args` select, or everything where there are none.
 pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
@@ -21,7 +25,14 @@ pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
         verify::quick_checks(&mut steps);
     }
     let installed = steps.step("servers to test against", || {
-        packages::ensure(&[&ZOOKEEPER, &REDIS, &PYTHON_KAZOO, &PYTHON_REDIS])?;
+        packages::ensure(&[
+            &ZOOKEEPER,
+            &REDIS,
+            &PYTHON_KAZOO,
+            &PYTHON_REDIS,
+            &IPROUTE,
+            &LIBFAKETIME,
+        ])?;
         Ok(Outcome::Passed)
     });
     // From here on a ctrl-C must not leave servers behind; before, sudo may want the terminal for itself.
@@ -40,6 +51,11 @@ pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
         });
         if let Some(servers) = &servers {
             suites(&mut steps, &interrupts, servers, runner_args);
+        }
+        // The rig brings its own, and has this machine for itself.
+        drop(servers);
+        if everything {
+            chance(&mut steps, &interrupts);
         }
     }
     Ok(steps.finish())
@@ -71,4 +87,19 @@ fn suites(steps: &mut Steps, interrupts: &Interrupts, servers: &SharedServers, r
             Ok(Outcome::Passed)
         });
     }
+}
+
+/// What is drawn from seeds: always from the same ones here.
+fn chance(steps: &mut Steps, interrupts: &Interrupts) {
+    steps.step("simulations", || {
+        interrupts.run(command(
+            target().join("debug/distjob-simulation"),
+            ["--seeds", SIMULATED_SEEDS],
+        ))?;
+        Ok(Outcome::Passed)
+    });
+    steps.step("two minutes of faults", || {
+        interrupts.run(faults::test_run())?;
+        Ok(Outcome::Passed)
+    });
 }
