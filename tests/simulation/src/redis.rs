@@ -28,6 +28,7 @@ use std::{
 use distjob_core::{JobId, store::model::Model};
 use distjob_runtime::store::Dial;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use tokio::time::timeout;
 
 pub use self::{
     bug::Bug,
@@ -38,6 +39,9 @@ use crate::{
     network::{Cut, Network, Process, Server},
     trace::Trace,
 };
+
+/// How long a program waits that pushes a plain submission.
+const PLAIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The store of one run. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -107,13 +111,19 @@ impl Redis {
     /// Pushes a plain submission as any program might: one connection, one attempt.
     ///
     /// # Errors
-    /// When the connection is cut, or cannot be made: the tasks may be there, or come later.
+    /// When the connection is cut, or cannot be made, or nothing is answered for 10 s: the tasks may be there, or come
+    /// later.
     pub async fn push_plain(&self, process: Process, id: &JobId, tasks: Vec<Vec<u8>>) -> Result<(), Cut> {
-        let wire = self.0.network.connect(process, Server::Redis).await?;
         let (redis, id) = (self.clone(), id.clone());
-        let pushed = wire.call(move || redis.append_plain(&id, tasks)).await?;
-        // A server that refuses says so; for the one who pushes that is no better.
-        pushed.map_err(|_| Cut)
+        let pushing = async {
+            let wire = self.0.network.connect(process, Server::Redis).await?;
+            wire.call(move || redis.append_plain(&id, tasks)).await
+        };
+        match timeout(PLAIN_PATIENCE, pushing).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            // A server that refuses says so; for the one who pushes that is no better.
+            Ok(Ok(Err(_)) | Err(Cut)) | Err(_) => Err(Cut),
+        }
     }
 
     /// Lets the server refuse, or not any more.
