@@ -26,7 +26,8 @@ pub(super) async fn cut_tail(stage: &Stage, step: &Step, bytes: u32) -> Result<(
     let cut = store.cut_tail(bytes.into(), stage.warm())?;
     lost(stage, format!("{cut} bytes were cut off its append-only file"));
     sleep(step.lasts).await;
-    store.primary().start().await
+    store.primary().start().await?;
+    store.rewrite_file().await
 }
 
 /// The replica takes the place of the primary, which comes back as its replica at the end.
