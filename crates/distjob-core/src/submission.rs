@@ -81,8 +81,10 @@ impl Opened {
 pub enum Withdrawal {
     /// Write this over what was read.
     Write(JobData),
-    /// There is nothing to take back: it was cancelled, declared lost, removed, or another life has begun.
+    /// There is nothing to take back: it was cancelled, or declared lost.
     Moot,
+    /// It is no more, and nobody can tell why: delivered jobs are deleted, and so are cancelled ones.
+    Gone,
     /// It cannot be taken back any more: its outcomes are delivered.
     TooLate,
 }
@@ -99,7 +101,7 @@ impl Withdrawal {
                 JobState::Uploaded => Self::TooLate,
                 JobState::Cancelled | JobState::Lost => Self::Moot,
             },
-            _ => Self::Moot,
+            _ => Self::Gone,
         }
     }
 }
@@ -204,8 +206,14 @@ mod tests {
         assert_eq!(judge("uploaded=3", 7), Withdrawal::TooLate);
         assert_eq!(judge("cncl=3", 7), Withdrawal::Moot);
         assert_eq!(judge("lost=3", 7), Withdrawal::Moot);
-        assert_eq!(judge("subm=3", 8), Withdrawal::Moot);
-        assert_eq!(Withdrawal::judge(&created, None), Withdrawal::Moot);
+    }
+
+    #[test]
+    fn nobody_can_tell_of_a_job_that_is_gone_whether_it_was_delivered() {
+        let created = entry("subm=3;queue=primes;from=t", 7);
+        let next = entry("subm=3", 8);
+        assert_eq!(Withdrawal::judge(&created, Some(&next)), Withdrawal::Gone);
+        assert_eq!(Withdrawal::judge(&created, None), Withdrawal::Gone);
     }
 
     #[test]

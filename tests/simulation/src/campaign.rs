@@ -40,6 +40,8 @@ pub struct Totals {
     pub runs: u64,
     /// Milliseconds of virtual time.
     pub elapsed_ms: u64,
+    /// The longest recovery, in milliseconds after the last fault, and the seed that had it.
+    pub slowest: (u64, u64),
     /// Jobs that were submitted, or tried to be.
     pub jobs: u64,
     /// Jobs that were delivered.
@@ -107,6 +109,7 @@ impl Totals {
     fn add(&mut self, report: &Report) {
         self.runs += 1;
         self.elapsed_ms += report.elapsed_ms;
+        self.slowest = self.slowest.max((report.recovery_ms, report.seed));
         self.jobs += report.jobs;
         self.delivered += report.delivered;
         self.lost += report.lost;

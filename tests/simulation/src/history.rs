@@ -16,8 +16,10 @@ pub enum Answer {
     Created,
     /// A job of this id was submitted before.
     Before,
-    /// It was not submitted, or that is unclear, for this reason.
+    /// It was not submitted and never will be, for this reason.
     Failed(String),
+    /// Whether it was submitted is not known, for this reason.
+    Unclear(String),
 }
 
 /// A submission, and what came of it.
@@ -40,7 +42,6 @@ struct State {
     attempts: BTreeMap<u32, Attempt>,
     executions: BTreeMap<(u32, u32), u32>,
     cancelled: Vec<JobId>,
-    store_lost_writes: bool,
 }
 
 impl History {
@@ -79,17 +80,6 @@ impl History {
     /// An operator cancels a job, or tries to.
     pub fn cancels(&self, id: &JobId) {
         self.state().cancelled.push(id.clone());
-    }
-
-    /// The store came back without some of its last writes.
-    pub fn store_loses_writes(&self) {
-        self.state().store_lost_writes = true;
-    }
-
-    /// Whether the store ever did.
-    #[must_use]
-    pub fn store_lost_writes(&self) -> bool {
-        self.state().store_lost_writes
     }
 
     /// All submissions, by number.

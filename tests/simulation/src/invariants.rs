@@ -36,8 +36,6 @@ pub struct Evidence {
     pub attempts: Vec<Attempt>,
     /// Which ids somebody cancelled.
     pub cancelled: Vec<JobId>,
-    /// Whether the store ever came back without its last writes.
-    pub store_lost_writes: bool,
     /// How often each task, of a submission and with an index, was begun.
     pub executions: BTreeMap<(u32, u32), u32>,
     /// All that the ledger did, in order.
@@ -46,8 +44,8 @@ pub struct Evidence {
     pub znodes: BTreeMap<String, Znode>,
     /// What the store recorded.
     pub store: Record,
-    /// What stands in the store after all, but for tombstones and the ledger mark.
-    pub keys: Vec<String>,
+    /// What stands in the store after all, by job, but for tombstones and the ledger mark.
+    pub keys: Vec<(JobId, String)>,
     /// What watchers delivered, in order.
     pub deliveries: Vec<Delivery>,
     /// Files that were neither delivered nor removed.

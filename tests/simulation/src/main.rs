@@ -129,6 +129,8 @@ fn print(totals: &Totals, seconds: f64) {
         "{} jobs submitted, {} delivered, {} lost; {} tasks run, {} of them again",
         totals.jobs, totals.delivered, totals.lost, totals.executions, totals.duplicates
     );
+    let (recovery_ms, seed) = totals.slowest;
+    println!("the slowest recovery took {recovery_ms} ms (seed {seed})");
     for (kind, count) in &totals.faults {
         println!("{count:>8} {kind}");
     }

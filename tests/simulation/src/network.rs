@@ -252,6 +252,21 @@ impl Network {
         self.state().delivered
     }
 
+    /// Waits until so many messages were delivered since the beginning: a moment in which something is going on, unlike
+    /// most moments. Cancel safe.
+    pub async fn busy(&self, messages: u64) {
+        let alarm = self.state().alarm(messages);
+        if let Some(alarm) = alarm {
+            // It is kept until it is given.
+            let _ = alarm.await;
+        }
+    }
+
+    /// Lets nobody wait any longer for [so many messages](Self::busy).
+    pub fn release(&self) {
+        self.state().release();
+    }
+
     async fn deliver(self) {
         loop {
             // The lock is not held while an effect runs: most send something.

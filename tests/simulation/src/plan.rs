@@ -9,13 +9,13 @@ mod jobs;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 pub use self::{
-    faults::{ENSEMBLE, Fault, FaultKind, Faults, Strike, Target},
+    faults::{ENSEMBLE, Fault, FaultKind, Faults, Strike, Target, When},
     jobs::{Cancel, How, Submission},
 };
 use crate::network::{Delays, Node};
 
 /// Faults strike and jobs come within this time.
-pub const STORM_MS: u64 = 60_000;
+pub const STORM_MS: u64 = 20_000;
 
 /// Everything that a run is made of.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub struct Plan {
     pub submissions: Vec<Submission>,
     /// Which jobs are cancelled, by time.
     pub cancels: Vec<Cancel>,
-    /// The faults, by time.
+    /// The faults.
     pub strikes: Vec<Strike>,
 }
 

@@ -2,11 +2,13 @@
 
 mod ending;
 
+use self::ending::{Settled, Staged};
+
 use std::{cell::Cell, collections::BTreeMap, panic, str::FromStr, sync::Once};
 
 use distjob_core::JobState;
 use distjob_runtime::chance;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     cluster::{Cluster, Stores},
@@ -86,6 +88,8 @@ pub struct Report {
     pub marks: u64,
     /// How long it took, in milliseconds of virtual time.
     pub elapsed_ms: u64,
+    /// How long after the last fault the last job ended, in milliseconds.
+    pub recovery_ms: u64,
     /// How many faults struck, by kind.
     pub faults: BTreeMap<FaultKind, u64>,
     /// Jobs that were submitted, or tried to be.
@@ -113,12 +117,15 @@ thread_local! {
 #[must_use]
 pub fn run(order: &Order) -> Report {
     count_panics();
-    let runtime = Builder::new_current_thread()
+    runtime().block_on(simulate(order))
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
-        .expect("a runtime without I/O needs nothing");
-    runtime.block_on(simulate(order))
+        .expect("a runtime without I/O needs nothing")
 }
 
 /// Counts panics by thread from now on: a task that panics ends quietly otherwise.
@@ -134,18 +141,44 @@ fn count_panics() {
     PANICS.set(0);
 }
 
+/// Runs a test of its own on a cluster that follows `plan` in nothing but who takes part and how it is set: `play` starts
+/// what it needs. What does not hold after all.
+///
+/// # Panics
+/// When the operating system refuses a runtime, and as `play` does.
+pub fn stage<F: Future<Output = ()>>(plan: Plan, play: impl FnOnce(Cluster) -> F) -> Vec<Violation> {
+    count_panics();
+    let order = Order {
+        seed: plan.seed,
+        faults: Faults::none(),
+        is_recording: false,
+        bug: None,
+    };
+    runtime().block_on(async {
+        chance::seed(plan.seed);
+        let began = Began::now();
+        let cluster = build(&order, plan, &Trace::new(false));
+        play(cluster.clone()).await;
+        let settled = ending::settle(&cluster).await;
+        invariants::check(&gather(&cluster, settled.unfinished, began))
+    })
+}
+
 async fn simulate(order: &Order) -> Report {
     let seed = order.seed;
     chance::seed(seed);
     let began = Began::now();
     let trace = Trace::new(order.is_recording);
     let _subscriber = trace.subscribe();
-    let cluster = build(order, &trace);
+    let cluster = build(order, Plan::draw(seed, &order.faults), &trace);
     for node in cluster.members() {
         cluster.start_daemon(node);
     }
     let faults = storm::rage(&cluster).await;
-    let unfinished = ending::settle(&cluster).await;
+    let Settled {
+        unfinished,
+        recovery_ms,
+    } = ending::settle(&cluster).await;
     let elapsed_ms = trace.elapsed_ms();
     let evidence = gather(&cluster, unfinished, began);
     let violations = invariants::check(&evidence);
@@ -159,6 +192,7 @@ async fn simulate(order: &Order) -> Report {
         hash: trace.hash(),
         marks: trace.marks(),
         elapsed_ms,
+        recovery_ms,
         faults,
         jobs: evidence.attempts.len() as u64,
         delivered: reached(JobState::Uploaded),
@@ -170,9 +204,9 @@ async fn simulate(order: &Order) -> Report {
     }
 }
 
-fn build(order: &Order, trace: &Trace) -> Cluster {
+/// A cluster for one run, in the runtime of the caller, that has not begun.
+fn build(order: &Order, plan: Plan, trace: &Trace) -> Cluster {
     let seed = order.seed;
-    let plan = Plan::draw(seed, &order.faults);
     let network = Network::start(seed.wrapping_add(1), plan.delays, trace.clone());
     let settings = EnsembleSettings {
         lag: None,
@@ -207,12 +241,12 @@ fn gather(cluster: &Cluster, unfinished: Vec<String>, began: Began) -> Evidence 
         plan: cluster.plan().clone(),
         attempts,
         cancelled,
-        store_lost_writes: history.store_lost_writes(),
         executions: history.executions(),
         log: cluster.ensemble().history(),
         znodes: cluster.ensemble().znodes(),
         store: cluster.redis().record(),
-        keys: ending::leftover_keys(cluster),
+        // A request that was late may have staged something again.
+        keys: ending::leftover_keys(cluster, Staged::Expires),
         deliveries: cluster.shelf().deliveries(),
         partials: partials
             .into_iter()

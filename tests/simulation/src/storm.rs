@@ -10,7 +10,7 @@ use tokio::{
 use crate::{
     cluster::Cluster,
     network::{Delays, Link, Server},
-    plan::{Cancel, ENSEMBLE, Fault, FaultKind, Strike, Submission},
+    plan::{Cancel, ENSEMBLE, Fault, FaultKind, STORM_MS, Strike, When},
     redis::Refusal,
     shelf::DiskFaults,
     zookeeper::Lag,
@@ -22,55 +22,53 @@ const ELECTION: Duration = Duration::from_millis(300);
 /// How long Redis takes to read its data.
 const LOADING: Duration = Duration::from_millis(200);
 
-/// Something that is planned.
-enum Event {
-    Submission(Submission),
-    Cancel(Cancel),
-    Strike(Strike),
-}
-
-impl Event {
-    const fn at_ms(&self) -> u64 {
-        match self {
-            Self::Submission(submission) => submission.at_ms,
-            Self::Cancel(cancel) => cancel.at_ms,
-            Self::Strike(strike) => strike.at_ms,
-        }
-    }
-}
-
 /// Lets everything happen that is planned, and returns when no fault is left. How many there were of each kind.
 pub(crate) async fn rage(cluster: &Cluster) -> BTreeMap<FaultKind, u64> {
     let began = Instant::now();
     let plan = cluster.plan();
-    let mut events: Vec<Event> = plan.submissions.iter().cloned().map(Event::Submission).collect();
-    events.extend(plan.cancels.iter().cloned().map(Event::Cancel));
-    events.extend(plan.strikes.iter().copied().map(Event::Strike));
-    events.sort_by_key(Event::at_ms);
-    let mut lasting = JoinSet::new();
-    let mut counts = BTreeMap::new();
-    for event in events {
-        sleep_until(began + Duration::from_millis(event.at_ms())).await;
-        match event {
-            Event::Submission(submission) => cluster.submit(&submission),
-            Event::Cancel(Cancel { id, .. }) => {
-                let cluster = cluster.clone();
-                lasting.spawn(async move { cluster.cancel(id).await });
-            }
-            Event::Strike(strike) => {
-                *counts.entry(strike.kind).or_default() += 1;
-                cluster.trace().mark(strike.kind.name().as_bytes());
-                cluster
-                    .trace()
-                    .note(|| format!("fault: {:?} for {} ms", strike.fault, strike.for_ms));
-                let cluster = cluster.clone();
-                lasting.spawn(async move { suffer(&cluster, strike).await });
-            }
-        }
+    let mut strikes: JoinSet<FaultKind> = plan
+        .strikes
+        .iter()
+        .map(|strike| strike_in_time(cluster.clone(), began, *strike))
+        .collect();
+    let mut cancels: JoinSet<()> = plan
+        .cancels
+        .iter()
+        .map(|cancel| cancel_in_time(cluster.clone(), began, cancel.clone()))
+        .collect();
+    for submission in &plan.submissions {
+        sleep_until(began + Duration::from_millis(submission.at_ms)).await;
+        cluster.submit(submission);
     }
-    while lasting.join_next().await.is_some() {}
+    sleep_until(began + Duration::from_millis(STORM_MS)).await;
+    while cancels.join_next().await.is_some() {}
+    // What waits for more to happen than does strikes now.
+    cluster.network().release();
+    let mut counts = BTreeMap::new();
+    while let Some(struck) = strikes.join_next().await {
+        let kind = struck.unwrap_or_else(|failure| std::panic::resume_unwind(failure.into_panic()));
+        *counts.entry(kind).or_default() += 1;
+    }
     calm(cluster);
     counts
+}
+
+async fn cancel_in_time(cluster: Cluster, began: Instant, Cancel { at_ms, id }: Cancel) {
+    sleep_until(began + Duration::from_millis(at_ms)).await;
+    cluster.cancel(id).await;
+}
+
+async fn strike_in_time(cluster: Cluster, began: Instant, strike: Strike) -> FaultKind {
+    match strike.when {
+        When::Ms(ms) => sleep_until(began + Duration::from_millis(ms)).await,
+        When::Messages(messages) => cluster.network().busy(messages).await,
+    }
+    cluster.trace().mark(strike.kind.name().as_bytes());
+    cluster
+        .trace()
+        .note(|| format!("fault: {:?} for {} ms", strike.fault, strike.for_ms));
+    suffer(&cluster, strike).await;
+    strike.kind
 }
 
 /// Ends whatever may be left of faults.
@@ -182,7 +180,9 @@ async fn suffer_in_zookeeper(cluster: &Cluster, fault: Fault, lasting: Duration)
             sleep(lasting).await;
             ensemble.set_lag(index.into(), Lag { min_ms: 0, max_ms: 5 });
         }
-        Fault::Leader => ensemble.elect(lasting.min(Duration::from_secs(2))).await,
+        // Either there is none for so long, or two believe that they are.
+        Fault::Leader if lasting < Duration::from_secs(2) => ensemble.elect(lasting).await,
+        Fault::Leader => ensemble.depose_leader(ELECTION, lasting).await,
         _ => {
             // All but one server, one after the other.
             for index in 1..ENSEMBLE {
@@ -206,9 +206,7 @@ async fn suffer_in_redis(cluster: &Cluster, fault: Fault, lasting: Duration) {
         }
         Fault::RedisDown(writes) => {
             network.stop_server(Server::Redis);
-            if redis.lose_tail(writes) > 0 {
-                cluster.history().store_loses_writes();
-            }
+            redis.lose_tail(writes);
             sleep(lasting).await;
             redis.refuse(Some(Refusal::Loading));
             network.start_server(Server::Redis);

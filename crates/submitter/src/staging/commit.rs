@@ -145,6 +145,11 @@ impl Staging {
         match self.withdraw(created).await {
             Ok(Withdrawn::TooLate) => Ok(Submitted::Created),
             Ok(Withdrawn::Yes) => Err(failure.context("it was cancelled")),
+            Ok(Withdrawn::Gone) => Err(failure.context(format!(
+                "job {} may have been done and delivered: it is gone already, and nothing tells whether somebody \
+                 cancelled it",
+                self.id
+            ))),
             Err(error) => Err(failure.context(format!(
                 "job {} could not be cancelled and may still run ({error:#})",
                 self.id
@@ -160,6 +165,7 @@ impl Staging {
                     let data = match (Withdrawal::judge(created, now.as_ref()), &now) {
                         (Withdrawal::Write(data), Some(now)) => (data, now),
                         (Withdrawal::TooLate, _) => return Ok(Withdrawn::TooLate),
+                        (Withdrawal::Gone, _) => return Ok(Withdrawn::Gone),
                         _ => return Ok(Withdrawn::Yes),
                     };
                     if ledger.set(&self.id, data.1, &data.0).await? == Written::Yes {
@@ -199,8 +205,10 @@ pub(crate) fn interrupted() -> anyhow::Error {
 
 /// What became of taking a job back.
 enum Withdrawn {
-    /// Nobody will run it, or it was never there.
+    /// Nobody will run it.
     Yes,
     /// It is done and delivered.
     TooLate,
+    /// It is gone: done and delivered, or cancelled by somebody else.
+    Gone,
 }

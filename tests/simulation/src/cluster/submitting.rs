@@ -6,10 +6,10 @@ use distjob_core::{JobData, JobId, JobState, Source};
 use distjob_runtime::{
     reach::Reach,
     shutdown::Stop,
-    zk::{Created, Written},
+    zk::{Created, JobRead, Written},
 };
 use submitter::staging::{Staging, Submitted};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::Cluster;
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
 
 /// So many tasks go into one push.
 const PUSH_TASKS: usize = 7;
+
+/// How long a script waits for an id to be free.
+const PLAIN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long pushed tasks live without a sign of life of their submitter.
 const STAGING_TTL: Duration = Duration::from_secs(40);
@@ -57,7 +60,7 @@ impl Cluster {
         let answer = match self.stage(Arc::clone(&reach), submission, stop).await {
             Ok(Submitted::Created) => Answer::Created,
             Ok(Submitted::Before(_)) => Answer::Before,
-            Err(error) => Answer::Failed(format!("{error:#}")),
+            Err(error) => failed(&error),
         };
         reach.leave().await;
         answer
@@ -86,11 +89,31 @@ impl Cluster {
         staging.commit(stop).await
     }
 
-    /// As a script with two client libraries does it: one attempt at each step.
+    /// As a careful script with two client libraries does it: waits for an earlier job of that id to be gone, and makes
+    /// one attempt at each step.
     async fn submit_plain(&self, process: Process, submission: &Submission) -> Answer {
         let Submission {
             number, id, queue, ..
         } = submission;
+        if self.is_list_dirty(submission) {
+            return Answer::Failed("another program may have left tasks in the list of this name".to_owned());
+        }
+        let reach = self.reach(process);
+        let is_free = async {
+            while reach
+                .zookeeper(|ledger| async move { ledger.read_fresh(id).await })
+                .await?
+                != JobRead::Gone
+            {
+                sleep(Duration::from_millis(100)).await;
+            }
+            anyhow::Ok(())
+        };
+        match timeout(PLAIN_PATIENCE, is_free).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return failed(&error),
+            Err(_) => return Answer::Failed("the id is in use".to_owned()),
+        }
         let tasks = payloads(submission);
         let count = tasks.len() as u64;
         self.history().staged(*number, Source::Plain);
@@ -100,7 +123,6 @@ impl Cluster {
             return Answer::Failed(error.to_string());
         }
         let data = &JobData::submitted(count, queue.clone(), Source::Plain);
-        let reach = self.reach(process);
         let created = reach
             .zookeeper(|ledger| async move { ledger.create(id, data).await })
             .await;
@@ -108,9 +130,18 @@ impl Cluster {
         match created {
             Ok(Created::Yes(_)) => Answer::Created,
             // After an unclear reply nobody can tell whose it is.
-            Ok(other) => Answer::Failed(format!("{other:?}")),
-            Err(error) => Answer::Failed(format!("{error:#}")),
+            Ok(other) => Answer::Unclear(format!("{other:?}")),
+            Err(error) => Answer::Unclear(format!("{error:#}")),
         }
+    }
+
+    /// Whether an earlier plain submission of that id may have pushed without creating its job, which nobody could tell.
+    fn is_list_dirty(&self, submission: &Submission) -> bool {
+        let attempts = self.history().attempts();
+        let mut others = attempts.iter().filter(|other| {
+            other.submission.number != submission.number && other.submission.id == submission.id
+        });
+        others.any(|other| other.submission.how == How::Plain && other.answer != Some(Answer::Created))
     }
 
     /// Lets the operator cancel a job, if it is there.
@@ -141,6 +172,15 @@ impl Cluster {
             .await;
         self.trace().note(|| format!("cancel of {id}: {cancelled:?}"));
         reach.leave().await;
+    }
+}
+
+/// What a submitter makes of an error: it says so when it is not certain.
+fn failed(error: &anyhow::Error) -> Answer {
+    let text = format!("{error:#}");
+    match text.contains(" may ") {
+        true => Answer::Unclear(text),
+        false => Answer::Failed(text),
     }
 }
 

@@ -55,7 +55,7 @@ fn check_lines(evidence: &Evidence, delivery: &Delivery) -> Result<(), String> {
         .filter(of_id)
         .find(|attempt| match number {
             Some(number) => attempt.submission.number == number,
-            None => attempt.submission.tasks.is_empty(),
+            None => attempt.submission.tasks.is_empty() && attempt.submission.queue == delivery.queue,
         })
         .ok_or_else(|| format!("has lines of submission {number:?}, which is not of this id"))?;
     let submission = &attempt.submission;
@@ -117,20 +117,33 @@ fn check_attempt(evidence: &Evidence, attempt: &Attempt, lives: &[&Life]) -> Res
     if uploaded == 1 && !is_delivered {
         return Err("counts as delivered without a file".to_owned());
     }
-    if attempt.answer != Some(Answer::Created) || uploaded == 1 {
+    let id = &attempt.submission.id;
+    match &attempt.answer {
+        Some(Answer::Created) => {}
+        Some(Answer::Failed(why)) if !lives.iter().all(|life| is_taken_back(life)) => {
+            return Err(format!("runs, though it was said to have failed: {why}"));
+        }
+        Some(Answer::Before) if !evidence.lives().iter().any(|life| life.id == *id) => {
+            return Err("was said to be submitted before, and nothing ever was".to_owned());
+        }
+        _ => return Ok(()),
+    }
+    if uploaded == 1 {
         return Ok(());
     }
     if lives.is_empty() {
         return Err("was acknowledged, but never created".to_owned());
     }
-    let is_cancelled = evidence.cancelled.contains(&attempt.submission.id);
+    let is_cancelled = evidence.cancelled.contains(id);
     if is_cancelled && lives.iter().any(|life| reached(life, JobState::Cancelled)) {
         return Ok(());
     }
     if lives.iter().any(|life| reached(life, JobState::Lost)) {
-        return match evidence.store_lost_writes {
+        return match evidence.store.damaged.contains(&attempt.submission.id) {
             true => Ok(()),
-            false => Err("was acknowledged, and declared lost though the store lost nothing".to_owned()),
+            false => {
+                Err("was acknowledged, and declared lost though the store lost nothing of it".to_owned())
+            }
         };
     }
     match evidence.unfinished.is_empty() {
@@ -140,11 +153,17 @@ fn check_attempt(evidence: &Evidence, attempt: &Attempt, lives: &[&Life]) -> Res
     }
 }
 
+/// Whether a job that was created after all was cancelled before anything came of it.
+fn is_taken_back(life: &Life) -> bool {
+    let reached = |state| life.states.iter().flatten().any(|data| data.state == state);
+    reached(JobState::Cancelled) && !reached(JobState::Uploaded)
+}
+
 fn is_delivery_of(delivery: &Delivery, attempt: &Attempt) -> bool {
     delivery.id == attempt.submission.id
         && submission_of(delivery).is_ok_and(|number| match number {
             Some(number) => number == attempt.submission.number,
-            None => attempt.submission.tasks.is_empty(),
+            None => attempt.submission.tasks.is_empty() && attempt.submission.queue == delivery.queue,
         })
 }
 

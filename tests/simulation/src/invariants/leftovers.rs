@@ -20,8 +20,10 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
             .map(|name| format!("partial file {name}")),
     );
     // A store that came back may hold what was dropped before: that is what `distjobctl gc` is for.
-    if !evidence.store_lost_writes {
-        violations.extend(evidence.keys.iter().map(|key| format!("key {key}")));
-    }
+    let keys = evidence
+        .keys
+        .iter()
+        .filter(|(id, _)| !evidence.store.damaged.contains(id));
+    violations.extend(keys.map(|(id, what)| format!("keys of {id}: {what}")));
     violations
 }

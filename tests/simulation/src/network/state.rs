@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use rand::{RngExt as _, rngs::StdRng};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Delays, Link, Node, Process, Server, millis};
@@ -69,6 +69,8 @@ pub(super) struct State {
     next_wire: WireId,
     next_plan: u64,
     pub(super) delivered: u64,
+    /// Who waits for so many deliveries.
+    alarms: BTreeMap<u64, Vec<oneshot::Sender<()>>>,
 }
 
 impl State {
@@ -88,6 +90,7 @@ impl State {
             next_wire: 0,
             next_plan: 0,
             delivered: 0,
+            alarms: BTreeMap::new(),
         }
     }
 
@@ -156,10 +159,29 @@ impl State {
             self.sweep(lane_id.0);
             if let Some(message) = message {
                 self.delivered += 1;
+                for alarm in self.alarms.remove(&self.delivered).into_iter().flatten() {
+                    // Whoever waited may have stopped.
+                    let _ = alarm.send(());
+                }
                 self.trace.mark(&lane_id.0.to_le_bytes());
                 return Some(message.action);
             }
         }
+    }
+
+    /// Gives the alarm after so many deliveries; nothing when that is past.
+    pub(super) fn alarm(&mut self, messages: u64) -> Option<oneshot::Receiver<()>> {
+        if messages <= self.delivered {
+            return None;
+        }
+        let (alarm, given) = oneshot::channel();
+        self.alarms.entry(messages).or_default().push(alarm);
+        Some(given)
+    }
+
+    /// Gives all alarms.
+    pub(super) fn release(&mut self) {
+        self.alarms.clear();
     }
 
     pub(super) fn next_at(&self) -> Option<Instant> {

@@ -244,11 +244,20 @@ pub enum Fault {
     Delay,
 }
 
+/// When a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// After so many milliseconds.
+    Ms(u64),
+    /// When the network has delivered so many messages: most of them are part of something that is going on.
+    Messages(u64),
+}
+
 /// A fault at its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Strike {
-    /// When, in milliseconds.
-    pub at_ms: u64,
+    /// When.
+    pub when: When,
     /// For how long.
     pub for_ms: u64,
     /// Of which kind it counts.
@@ -257,33 +266,37 @@ pub struct Strike {
     pub fault: Fault,
 }
 
-/// Draws the faults of a run, by time. `members` are the nodes of daemons.
+/// Most runs deliver so many messages while there is something to do.
+const MESSAGES: u64 = 2000;
+
+/// Draws the faults of a run. `members` are the nodes of daemons.
 pub(super) fn strikes(rng: &mut StdRng, kinds: &Faults, members: &[Node]) -> Vec<Strike> {
     let struck: Vec<FaultKind> = kinds.0.iter().copied().filter(|kind| is_struck(*kind)).collect();
     if struck.is_empty() {
         return Vec::new();
     }
     // Some runs have a storm, some a few kinds at a time: both find what the other one hides.
-    let count = [1, 4, 12, 30][rng.random_range(0..4)];
+    let count = [1, 4, 12, 25][rng.random_range(0..4)];
     let choice: Vec<FaultKind> = match rng.random_bool(0.5) {
         true => struck,
         false => (0..rng.random_range(1..=3))
             .map(|_| struck[rng.random_range(0..struck.len())])
             .collect(),
     };
-    let mut strikes: Vec<Strike> = (0..count)
+    (0..count)
         .map(|_| {
             let kind = choice[rng.random_range(0..choice.len())];
             Strike {
-                at_ms: rng.random_range(0..STORM_MS),
+                when: match rng.random_ratio(1, 3) {
+                    true => When::Ms(rng.random_range(0..STORM_MS)),
+                    false => When::Messages(rng.random_range(0..MESSAGES)),
+                },
                 for_ms: [50, 500, 2000, 5000, 12_000][rng.random_range(0..5)],
                 kind,
                 fault: fault(rng, kind, members),
             }
         })
-        .collect();
-    strikes.sort_by_key(|strike| strike.at_ms);
-    strikes
+        .collect()
 }
 
 /// Some kinds are part of the jobs, or last from the beginning to the end.

@@ -22,9 +22,18 @@ const STOP_BOUND: Duration = Duration::from_secs(15);
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Waits until everything has ended, and stops the daemons. What has not ended within the bound.
-pub(super) async fn settle(cluster: &Cluster) -> Vec<String> {
+/// How a run ended.
+pub(super) struct Settled {
+    /// What had not ended within the bound.
+    pub(super) unfinished: Vec<String>,
+    /// When the last job had ended, in milliseconds after the last fault.
+    pub(super) recovery_ms: u64,
+}
+
+/// Waits until everything has ended, and stops the daemons.
+pub(super) async fn settle(cluster: &Cluster) -> Settled {
     let began = Instant::now();
+    let mut recovery_ms = 0;
     cluster.accept_store().await;
     let mut buried = Vec::new();
     loop {
@@ -34,16 +43,25 @@ pub(super) async fn settle(cluster: &Cluster) -> Vec<String> {
                 buried.push(id);
             }
         }
+        if !jobs_in(cluster, &JobState::ALL).is_empty() {
+            recovery_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        }
         let unfinished = unfinished(cluster);
         if unfinished.is_empty() {
             break;
         }
         if began.elapsed() >= BOUND {
-            return unfinished;
+            return Settled {
+                unfinished,
+                recovery_ms,
+            };
         }
         sleep(LOOK_EVERY).await;
     }
-    go_home(cluster).await
+    Settled {
+        unfinished: go_home(cluster).await,
+        recovery_ms,
+    }
 }
 
 /// Stops the daemons, and waits until the sessions of those that were killed are over, too. What goes on all the same.
@@ -91,10 +109,10 @@ fn unfinished(cluster: &Cluster) -> Vec<String> {
             .iter()
             .map(|(holder, id)| format!("partial file {id} of {holder}")),
     );
-    if !cluster.history().store_lost_writes() {
-        let keys = leftover_keys(cluster);
-        unfinished.extend(keys.into_iter().map(|key| format!("key {key}")));
-    }
+    let damaged = cluster.redis().record().damaged;
+    let keys = leftover_keys(cluster, Staged::Counts);
+    let keys = keys.into_iter().filter(|(id, _)| !damaged.contains(id));
+    unfinished.extend(keys.map(|(id, what)| format!("keys of {id}: {what}")));
     unfinished
 }
 
@@ -110,9 +128,16 @@ fn jobs_in(cluster: &Cluster, states: &[JobState]) -> Vec<JobId> {
     jobs.collect()
 }
 
+/// Whether lists that will expire count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Staged {
+    Counts,
+    Expires,
+}
+
 /// The jobs of which the store still has something that ought to be gone by now: more than a tombstone, and no list
 /// that a program pushed which then created no job.
-pub(super) fn leftover_keys(cluster: &Cluster) -> Vec<String> {
+pub(super) fn leftover_keys(cluster: &Cluster, staged: Staged) -> Vec<(JobId, String)> {
     let redis = cluster.redis();
     let attempts = cluster.history().attempts();
     let mut leftovers = Vec::new();
@@ -126,13 +151,16 @@ pub(super) fn leftover_keys(cluster: &Cluster) -> Vec<String> {
         if attempts.iter().any(is_orphan) {
             model.sources.remove(&Source::Plain);
         }
+        if staged == Staged::Expires {
+            model.sources.retain(|source, _| *source == Source::Plain);
+        }
         let is_gone = model
             .meta
             .as_ref()
             .is_none_or(|meta| meta.state == MetaState::Gone);
         let is_empty = model.tasks.is_empty() && model.leases.is_empty() && model.freed.is_empty();
         if !(is_gone && is_empty && model.sources.is_empty() && model.results.is_empty()) {
-            leftovers.push(format!("of {id}: {model:?}"));
+            leftovers.push((id, format!("{model:?}")));
         }
     }
     leftovers
