@@ -3,10 +3,12 @@
 //! The servers' own logs of transactions tell all that happened, in order and with the session that did it: nothing that
 //! a program did between two looks of a test can be missed.
 
+mod merge;
 pub mod transactions;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use self::merge::merge;
 use self::transactions::{Change, Transaction};
 
 /// The states through which one life of a job went, the first being that of its creation.

@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::Delivered;
-use harness::audit::{Ledger, transactions};
+use harness::audit::{self, Ledger, transactions};
 
 use crate::check::{self, Delivery, Evidence, Verdict};
 use crate::history::History;
@@ -65,7 +65,7 @@ pub fn judge(dir: &Path) -> Result<Judgement> {
         }
     }
     ensure!(!logs.is_empty(), "the logs of the ZooKeeper servers are gone");
-    let ledger = Ledger::replay(root, &transactions::merge(&logs));
+    let ledger = Ledger::replay(root, &audit::merge(&logs));
     let executions = executions(&dir.join("executions"))?;
     let evidence = Evidence {
         history: &history,

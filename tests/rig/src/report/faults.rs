@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::history::{Event, History};
+use crate::{
+    history::{Event, History},
+    plan::Kind,
+};
 
 /// One fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ pub(super) fn faults(history: &History) -> Vec<Fault<'_>> {
     faults
 }
 
-/// The faults of each kind, kinds in the order in which they first occurred.
+/// The faults of each kind, in the order of [`Kind::ALL`]: those that take hold of the same stand together.
 pub(super) fn by_kind<'a>(faults: &[Fault<'a>]) -> Vec<(&'a str, Vec<Fault<'a>>)> {
     let mut kinds = Vec::<(&str, Vec<Fault<'_>>)>::new();
     for fault in faults {
@@ -64,5 +67,8 @@ pub(super) fn by_kind<'a>(faults: &[Fault<'a>]) -> Vec<(&'a str, Vec<Fault<'a>>)
             None => kinds.push((fault.kind, vec![*fault])),
         }
     }
+    // A kept run may have kinds that are no more.
+    let place = |kind: &str| Kind::ALL.iter().position(|known| known.name() == kind);
+    kinds.sort_by_key(|(kind, _)| place(kind).unwrap_or(usize::MAX));
     kinds
 }

@@ -24,7 +24,10 @@ use super::{
     clock,
     faults::{Fault, by_kind, faults},
 };
-use crate::history::{Event, History, Sample};
+use crate::{
+    history::{Event, History, Sample},
+    plan::{Kind, Thing},
+};
 
 /// All in the picture's own units, which are about a screen's pixels.
 const WIDTH: u64 = 1_000;
@@ -39,10 +42,13 @@ const LABEL: u64 = 100;
 /// A shorter fault would not be seen.
 const BAR_MIN: f64 = 2.5;
 
-/// Told apart on white and on black, and by most who do not see all colours.
-const COLOURS: [&str; 8] = [
-    "#d1495b", "#d98324", "#a8893a", "#4c956c", "#2a9d8f", "#3d8bd4", "#7d6bd0", "#b5559f",
-];
+/// Of the executed tasks.
+const BLUE: &str = "#3d8bd4";
+/// Of the delivered jobs.
+const GREEN: &str = "#4c956c";
+/// Of a loss in Redis.
+const RED: &str = "#d1495b";
+const GREY: &str = "#8a94a0";
 
 const STYLE: &str = "<style>text{font:11px sans-serif;fill:#5c6670}.title{font-weight:bold}.grid{stroke:#8a94a0;\
                      stroke-opacity:.3}.curve{fill:none;stroke-width:1.5;stroke-linejoin:round}.mark{stroke-dasharray:4 3}\
@@ -71,14 +77,27 @@ pub fn plot(history: &History) -> String {
     frame.times(&mut picture);
     let executed = series(history, |sample: &Sample| sample.executed);
     let delivered = series(history, |sample: &Sample| sample.delivered_jobs);
-    frame.curve(&mut picture, 0, "tasks executed/s", "#3d8bd4", &executed);
-    frame.curve(&mut picture, 1, "jobs delivered/s", "#4c956c", &delivered);
-    for ((kind, of_kind), (lane, colour)) in kinds.iter().zip((0..).zip(COLOURS.iter().cycle())) {
-        frame.lane(&mut picture, lane, kind, of_kind, colour);
+    frame.curve(&mut picture, 0, "tasks executed/s", BLUE, &executed);
+    frame.curve(&mut picture, 1, "jobs delivered/s", GREEN, &delivered);
+    for ((kind, of_kind), lane) in kinds.iter().zip(0..) {
+        frame.lane(&mut picture, lane, kind, of_kind);
     }
     frame.marks(&mut picture, history);
     picture.push_str("</svg>\n");
     picture
+}
+
+/// One colour for all kinds of faults that take hold of the same thing. They can be told apart on white and on black.
+fn colour_of(kind: &str) -> &'static str {
+    match kind.parse().map(Kind::seizes) {
+        Ok(Thing::Executors) => RED,
+        Ok(Thing::Watchers) => "#d98324",
+        Ok(Thing::Submitters) => "#a8893a",
+        Ok(Thing::ZooKeeper) => "#2a9d8f",
+        Ok(Thing::Redis) => "#b5559f",
+        Ok(Thing::Links) => "#7d6bd0",
+        Ok(Thing::Disk) | Err(_) => GREY,
+    }
 }
 
 /// Where things are.
@@ -159,7 +178,8 @@ impl Frame {
         );
     }
 
-    fn lane(&self, picture: &mut String, lane: u64, kind: &str, faults: &[Fault<'_>], colour: &str) {
+    fn lane(&self, picture: &mut String, lane: u64, kind: &str, faults: &[Fault<'_>]) {
+        let colour = colour_of(kind);
         let y = Self::lanes_top() + lane * LANE;
         let _ = writeln!(
             picture,
@@ -192,8 +212,8 @@ impl Frame {
     /// Moments that matter to both curves.
     fn marks(&self, picture: &mut String, history: &History) {
         let marks = history.events().filter_map(|(at_ms, event)| match event {
-            Event::StoreLost { why } => Some((at_ms, "#d1495b", "Redis lost writes", why.as_str())),
-            Event::FaultsOver => Some((at_ms, "#8a94a0", "faults over", "")),
+            Event::StoreLost { why } => Some((at_ms, RED, "Redis lost writes", why.as_str())),
+            Event::FaultsOver => Some((at_ms, GREY, "faults over", "")),
             _ => None,
         });
         let (top, bottom) = (TOP - 4, Self::bottom(1));
