@@ -64,6 +64,8 @@ pub enum Command {
         ids: Vec<JobId>,
     },
     /// Give jobs up: what was not delivered by then never is
+    ///
+    /// A job whose result a watcher is just putting in its place may leave it there: the whole result, never a part.
     Cancel {
         /// The jobs
         #[arg(required = true)]

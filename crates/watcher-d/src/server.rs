@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     attempts::Attempts,
     census::Census,
-    config::Config,
+    config::{Config, SinkConfig},
     metrics::WatcherMetrics,
     pipeline::{Ended, Pipeline, Tools, Trouble},
     sink::Sinks,
@@ -70,6 +70,8 @@ pub(crate) struct Watcher {
     pub doorman: Doorman,
     /// Where results go.
     pub sinks: Arc<dyn Sinks>,
+    /// Where they went before the configuration was reloaded: those who die may have been at work there.
+    pub former_sinks: Vec<SinkConfig>,
     /// The configuration in force.
     pub updates: watch::Receiver<Arc<Config>>,
     /// The request to stop.
@@ -355,12 +357,20 @@ impl<'a> Server<'a> {
     fn sweep(&mut self) {
         let roster = Arc::clone(&self.roster.borrow());
         self.sweeping = Some(Arc::clone(&roster));
-        let sink = Arc::clone(&self.tools.sink);
+        let Watcher {
+            sinks, former_sinks, ..
+        } = &*self.watcher;
+        let former = former_sinks
+            .iter()
+            .map(|config| sinks.sink(config, self.term.holder()));
+        let all: Vec<_> = former.chain([Arc::clone(&self.tools.sink)]).collect();
         self.chores.spawn(async move {
-            match sink.sweep(roster).await {
-                Ok(0) => {}
-                Ok(files) => tracing::info!(files, "removed what dead watchers left behind"),
-                Err(error) => tracing::warn!("failed to {:#}", anyhow::Error::from(error)),
+            for sink in all {
+                match sink.sweep(Arc::clone(&roster)).await {
+                    Ok(0) => {}
+                    Ok(files) => tracing::info!(files, "removed what dead watchers left behind"),
+                    Err(error) => tracing::warn!("failed to {:#}", anyhow::Error::from(error)),
+                }
             }
             Chore::Swept
         });
@@ -382,6 +392,9 @@ impl<'a> Server<'a> {
         self.tools.config = Arc::new(watcher.clone());
         if self.config.sink != *sink {
             self.tools.sink = self.watcher.sinks.sink(sink, self.term.holder());
+            let former = &mut self.watcher.former_sinks;
+            former.retain(|known| *known != self.config.sink && known != sink);
+            former.push(self.config.sink.clone());
         }
         self.config = config;
     }

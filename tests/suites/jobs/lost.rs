@@ -101,6 +101,35 @@ async fn a_lost_job_comes_back_when_its_tasks_do_and_an_operator_says_so() {
 }
 
 #[tokio::test]
+async fn a_job_whose_submitter_died_before_it_was_open_is_lost_when_nobody_opens_it_in_time() {
+    let world = calm_world().await;
+    let (id, input) = (world.job_id("unopened"), world.dir().join("input"));
+    std::fs::write(&input, "17\n18\n").unwrap();
+    let submitter = world
+        .program("submitter", "[submitter]\nstaging_ttl = \"1s\"\n")
+        .unwrap();
+    let submitter = submitter
+        .args(["once", "--id", &id])
+        .arg(&input)
+        .env("DISTJOB_TEST_POINTS", "created=kill");
+    let submitter = world.start(submitter, "submitter").unwrap();
+    assert!(!submitter.wait(SOON).await.unwrap().success());
+    assert!(submitter.stdout().lines().is_empty(), "it reported nothing");
+    eventually("what it pushed expires", SOON, async || {
+        let keys = world.keys_left().await?;
+        ensure!(keys.is_empty(), "{keys:?}");
+        Ok(())
+    })
+    .await;
+    let _watcher = start_watcher(&world, "w").await;
+    let _executor = Executor::start(&world, "e").await;
+    let data = becomes_lost(&world, &id).await;
+    assert!(data.ends_with(";why=redis has no tasks of the job"), "{data}");
+    operate(&world, "cancel", &id).await;
+    world.drained(SOON).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_job_that_comes_back_without_its_tasks_is_lost_again_and_can_be_cancelled_by_hand() {
     let (world, watcher, _executor) = staffed_world().await;
     let id = world.job_id("again");

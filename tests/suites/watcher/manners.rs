@@ -73,6 +73,42 @@ async fn a_new_sink_directory_is_taken_over_while_the_watcher_runs() {
 }
 
 #[tokio::test]
+async fn what_a_dying_watcher_leaves_in_a_former_sink_directory_is_removed() {
+    let stage = Stage::new().await;
+    let dying = stage.watcher_with_point("dying", "before-rename=stop").await;
+    let job = stage.processed(3).await;
+    dying.wait_log("a test asked for this", SOON).await.unwrap();
+    let watcher = stage.watcher("w").await;
+    let elsewhere = stage.world.dir().join("elsewhere");
+    let toml = format!("{}[sink]\ndirectory = {elsewhere:?}\n", stage.world.config());
+    watcher.reload(&toml).unwrap();
+    watcher
+        .wait_log("configuration reloaded: sink.directory", SOON)
+        .await
+        .unwrap();
+    assert_eq!(stage.partials().len(), 1);
+    dying.kill().await.unwrap();
+    stage.gone(&job).await;
+    assert!(elsewhere.join(QUEUE).join(format!("{}.jsonl", job.id)).exists());
+    stage.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_cancelled_when_its_result_is_out_leaves_the_whole_result() {
+    let stage = Stage::new().await;
+    let watcher = stage.watcher_with_point("w", "after-rename=stop").await;
+    let mut job = stage.processed(7).await;
+    watcher.wait_log("a test asked for this", SOON).await.unwrap();
+    stage.set(&mut job, JobState::Cancelled).await;
+    watcher.resume().unwrap();
+    watcher
+        .wait_log(&format!("cancelled*{}", job.id), SOON)
+        .await
+        .unwrap();
+    stage.delivered(&job).await;
+}
+
+#[tokio::test]
 async fn a_store_that_goes_away_and_comes_back_delays_and_loses_nothing() {
     let stage = Stage::in_world(World::private().await.unwrap()).await;
     let watcher = stage.watcher("w").await;
