@@ -113,8 +113,8 @@ async fn executors_go_under_load(going: Going, title: &'static str) {
         fleet.push(world.start(program, &format!("executor-{number}")).unwrap());
     }
     let mut jobs = Vec::new();
-    for _ in 0..6 {
-        jobs.push(sleepers(&world, 600, 20).await);
+    for _ in 0..30 {
+        jobs.push(sleepers(&world, 120, 20).await);
     }
     let mut figures = Figures::new(title);
     for victim in &fleet[..3] {
