@@ -13,16 +13,8 @@ use super::transactions::{Change, Log, Transaction};
 #[must_use]
 pub fn merge(servers: &[Log]) -> Vec<Transaction> {
     let mut all = BTreeMap::<i64, (usize, &Transaction)>::new();
-    // A server logs some transactions twice when it comes back to the others.
-    let once = |log: &'_ Log| -> BTreeMap<i64, usize> {
-        (log.iter().enumerate())
-            .map(|(place, transaction)| (transaction.zxid, place))
-            .collect()
-    };
-    for log in servers {
-        for (zxid, place) in once(log) {
-            all.entry(zxid).or_insert((0, &log[place])).0 += 1;
-        }
+    for transaction in servers.iter().flat_map(|log| log.iter()) {
+        all.entry(transaction.zxid).or_insert((0, transaction)).0 += 1;
     }
     let is_sure = |count: usize| count * 2 > servers.len();
     let sure: Vec<&Transaction> = all
@@ -108,10 +100,7 @@ mod tests {
     }
 
     fn logs(servers: [&[Transaction]; 3]) -> [Log; 3] {
-        servers.map(|transactions| Log {
-            transactions: transactions.to_vec(),
-            snapshots: vec![0],
-        })
+        servers.map(|transactions| Log::new(transactions.to_vec(), vec![0]))
     }
 
     #[test]
@@ -170,10 +159,7 @@ mod tests {
 
     #[test]
     fn one_server_tells_all_there_is() {
-        let alone = Log {
-            transactions: vec![set(1, 1), set(2, 2)],
-            snapshots: Vec::new(),
-        };
+        let alone = Log::new(vec![set(1, 1), set(2, 2)], Vec::new());
         assert_eq!(merge(std::slice::from_ref(&alone)), *alone);
     }
 }

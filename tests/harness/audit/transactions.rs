@@ -48,12 +48,24 @@ pub struct Transaction {
     pub changes: Vec<Change>,
 }
 
-/// What one server wrote down.
-#[derive(Debug, Clone, Default)]
+/// What one server wrote down: its transactions, by their zxids, each once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log {
-    pub(super) transactions: Vec<Transaction>,
+    transactions: Vec<Transaction>,
     /// The last zxid of each snapshot.
     pub(super) snapshots: Vec<i64>,
+}
+
+impl Log {
+    /// Takes transactions as they were written: a server that comes back to the others writes some of them again.
+    pub(super) fn new(mut transactions: Vec<Transaction>, snapshots: Vec<i64>) -> Self {
+        transactions.sort_by_key(|transaction| transaction.zxid);
+        transactions.dedup_by_key(|transaction| transaction.zxid);
+        Self {
+            transactions,
+            snapshots,
+        }
+    }
 }
 
 impl Deref for Log {
@@ -71,22 +83,22 @@ impl Deref for Log {
 /// When a file cannot be read or is no log.
 pub fn read(data: &Path) -> Result<Log> {
     let directory = data.join("version-2");
-    let (mut files, mut log) = (Vec::new(), Log::default());
+    let (mut files, mut snapshots, mut transactions) = (Vec::new(), Vec::new(), Vec::new());
     for entry in fs::read_dir(&directory).with_context(|| format!("list {}", directory.display()))? {
         let path = entry?.path();
         let zxid = |kind| {
             let name = path.file_name()?.to_str()?;
             i64::from_str_radix(name.strip_prefix(kind)?, 16).ok()
         };
-        log.snapshots.extend(zxid("snapshot."));
+        snapshots.extend(zxid("snapshot."));
         files.extend(zxid("log.").map(|zxid| (zxid, path.clone())));
     }
     files.sort();
     for (_, path) in files {
         let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-        read_file(&bytes, &mut log.transactions).with_context(|| format!("parse {}", path.display()))?;
+        read_file(&bytes, &mut transactions).with_context(|| format!("parse {}", path.display()))?;
     }
-    Ok(log)
+    Ok(Log::new(transactions, snapshots))
 }
 
 impl Change {
