@@ -42,10 +42,10 @@ pub async fn run(settings: &Settings) -> Result<()> {
     let workload = Arc::clone(&stage.workload);
     let submitting = tokio::spawn(async move { workload.run().await });
     let played = async {
-        play(&stage, &plan).await?;
+        let healed = play(&stage, &plan).await?;
         stage.workload.stop();
         submitting.await.context("await the workload")??;
-        end::settle(&stage).await
+        end::settle(&stage, healed).await
     };
     tokio::select! {
         played = played => played?,
@@ -57,8 +57,8 @@ pub async fn run(settings: &Settings) -> Result<()> {
     stage.recorder.check()
 }
 
-/// Warms up, lets the faults happen, and heals everything.
-async fn play(stage: &Stage, plan: &Plan) -> Result<()> {
+/// Warms up, lets the faults happen, heals everything, and answers when that was.
+async fn play(stage: &Stage, plan: &Plan) -> Result<Instant> {
     warm_up(stage).await?;
     let deadline = Instant::now() + stage.length;
     for scene in &plan.scenes {
@@ -71,7 +71,7 @@ async fn play(stage: &Stage, plan: &Plan) -> Result<()> {
     sleep_until(deadline).await;
     stage.heal().await?;
     stage.recorder.record(Event::FaultsOver);
-    Ok(())
+    Ok(Instant::now())
 }
 
 /// Lets the faults of a scene happen, each in its time.

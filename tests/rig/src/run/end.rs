@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::future::try_join_all;
+use harness::within;
 use tokio::time::{Instant, sleep};
 
 use super::settings::SETTLE_WITHIN;
@@ -15,17 +16,15 @@ use crate::history::{Event, Leftovers};
 
 /// Between two looks at the ledger.
 const EVERY: Duration = Duration::from_millis(100);
+/// How long the stores may take to answer after everything was healed.
+const HEALED_WITHIN: Duration = Duration::from_secs(30);
 
-/// Waits until every job has ended, cancels those that are lost, as an operator would, and lets `distjobctl gc` drop
+/// Waits until every job has ended, counted from `healed`, cancels those that are lost, as an operator would, and lets `distjobctl gc` drop
 /// what a rollback of Redis brought back.
-pub(super) async fn settle(stage: &Stage) -> Result<()> {
-    let begun = Instant::now();
+pub(super) async fn settle(stage: &Stage, healed: Instant) -> Result<()> {
     let mut lost = BTreeSet::new();
     loop {
-        // Looks fail no more: everything is healed.
-        let (gone, jobs): (BTreeMap<_, _>, BTreeMap<_, _>) = stage
-            .stores
-            .jobs()
+        let (gone, jobs): (BTreeMap<_, _>, BTreeMap<_, _>) = patiently(async || stage.stores.jobs().await)
             .await?
             .into_iter()
             .partition(|(_, job)| job.state == "lost");
@@ -35,11 +34,11 @@ pub(super) async fn settle(stage: &Stage) -> Result<()> {
             }
         }
         if jobs.is_empty() {
-            let after_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let after_ms = u64::try_from(healed.elapsed().as_millis()).unwrap_or(u64::MAX);
             stage.recorder.record(Event::Settled { after_ms });
             break;
         }
-        if begun.elapsed() > SETTLE_WITHIN {
+        if healed.elapsed() > SETTLE_WITHIN {
             let left = jobs
                 .into_iter()
                 .map(|(id, job)| format!("{id}: {}", job.state))
@@ -51,6 +50,18 @@ pub(super) async fn settle(stage: &Stage) -> Result<()> {
     }
     for id in &lost {
         stage.workload.cancel(id).await?;
+    }
+    let cleaned = within(HEALED_WITHIN, async || {
+        let jobs = stage.stores.jobs().await?;
+        ensure!(
+            !jobs.keys().any(|id| lost.contains(id)),
+            "lost jobs are left: {jobs:?}"
+        );
+        Ok(())
+    });
+    // What is left then is the checker's to judge.
+    if let Err(error) = cleaned.await {
+        eprintln!("{error:#}");
     }
     stage.workload.tidy().await?;
     let status = stage.workload.operate(&["gc"]).await?;
@@ -69,11 +80,16 @@ pub(super) async fn leave(stage: &Stage) -> Result<()> {
         left.processes
             .extend(post.running().await.map(|pid| format!("{} {pid}", post.name())));
     }
-    left.znodes = stage.stores.znodes().await?;
-    left.keys = stage.stores.keys().await?;
+    left.znodes = patiently(async || stage.stores.znodes().await).await?;
+    left.keys = patiently(async || stage.stores.keys().await).await?;
     files_left(&stage.cluster.sink().path(), &mut left.files)?;
     stage.recorder.record(Event::Left(left));
     stage.cluster.sink().keep(&stage.dir.join("delivered"))
+}
+
+/// A look at healed stores, which may take them a moment.
+async fn patiently<T>(look: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    within(HEALED_WITHIN, look).await
 }
 
 /// All files below the sink that are no delivered ones.
