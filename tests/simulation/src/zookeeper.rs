@@ -246,8 +246,7 @@ impl Ensemble {
         self.0.network.stop_server(wire_name(server));
         let must_elect = self.change(|world| {
             world.stop(server);
-            let up = world.servers.iter().filter(|server| server.is_up).count();
-            world.leading == Some(server) || up * 2 <= world.servers.len()
+            world.leading == Some(server) || !world.is_quorum(world.voters().len())
         });
         if must_elect {
             self.elect(pause).await;
@@ -272,10 +271,36 @@ impl Ensemble {
             self.0.network.stop_server(wire_name(server));
         }
         sleep(pause).await;
+        self.serve_again();
+    }
+
+    /// Lets the others elect another leader while the one that led is cut off from them, and believes for a time that
+    /// nothing has changed: it answers its clients' reads, pings and syncs from what it knew, and no write. Nothing
+    /// happens when the others are too few.
+    pub async fn depose_leader(&self, pause: Duration, unaware: Duration) {
+        let Some(deposed) = self.change(World::depose) else {
+            return;
+        };
+        for server in (0..self.servers()).filter(|server| *server != deposed) {
+            self.0.network.stop_server(wire_name(server));
+        }
+        sleep(pause).await;
+        self.serve_again();
+        sleep(unaware).await;
+        self.0.network.stop_server(wire_name(deposed));
+        if self.change(|world| world.rejoin(deposed)) {
+            self.0.network.start_server(wire_name(deposed));
+        }
+    }
+
+    /// Elects a leader if that can be; those who follow it serve clients.
+    fn serve_again(&self) {
         let serving = self.change(|world| {
             world.elect();
-            let is_serving = |server: &usize| world.leading.is_some() && world.servers[*server].is_up;
-            (0..world.servers.len()).filter(is_serving).collect::<Vec<_>>()
+            match world.leading {
+                Some(_) => world.voters(),
+                None => Vec::new(),
+            }
         });
         for server in serving {
             self.0.network.start_server(wire_name(server));

@@ -102,6 +102,8 @@ pub(super) struct Server {
     /// It hears the leader, and applies nothing.
     pub(super) is_frozen: bool,
     pub(super) is_up: bool,
+    /// It led, and does not know yet that another one does: it hears nobody but its clients.
+    pub(super) is_deposed: bool,
     /// What the leader has told it, and when that is applied.
     pub(super) stream: VecDeque<(Instant, FromLeader)>,
     /// When what it sent last reaches the leader.
@@ -118,6 +120,7 @@ impl Server {
             lag,
             is_frozen: false,
             is_up: true,
+            is_deposed: false,
             stream: VecDeque::new(),
             sent_until: Instant::now(),
             connections: BTreeMap::new(),

@@ -137,10 +137,14 @@ impl World {
         let Some(session) = self.servers[server].session_of(origin.connection) else {
             return;
         };
-        self.leader.touch(session);
+        let is_deposed = self.servers[server].is_deposed;
+        if !is_deposed {
+            self.leader.touch(session);
+        }
         self.servers[server].queue(origin, request.clone());
         match request {
-            Request::Sync if self.flaw == Some(Flaw::HollowSync) => {
+            // A sync asks no quorum: who believes that it leads answers.
+            Request::Sync if is_deposed || self.flaw == Some(Flaw::HollowSync) => {
                 self.servers[server].complete(origin, Ok(Reply::Done));
             }
             Request::Write(_) | Request::Sync | Request::Close => {
@@ -172,7 +176,7 @@ impl World {
 
     /// What the leader does with what it hears. Without one it is lost.
     fn lead(&mut self, server: usize, origin: Origin, session: i64, asked: Asked) {
-        if self.leading.is_none() {
+        if self.leading.is_none() || self.servers[server].is_deposed {
             return;
         }
         let done = match asked {
@@ -219,7 +223,7 @@ impl World {
             _ => self.servers[server].lag.draw(&mut self.rng),
         };
         let behind = &mut self.servers[server];
-        if !behind.is_up {
+        if !behind.is_up || behind.is_deposed {
             return;
         }
         let at = Instant::now() + Duration::from_millis(lag_ms);
@@ -324,12 +328,44 @@ impl World {
         self.leading = None;
     }
 
+    /// The servers that hear each other.
+    pub(super) fn voters(&self) -> Vec<usize> {
+        let votes = |server: &usize| self.servers[*server].is_up && !self.servers[*server].is_deposed;
+        (0..self.servers.len()).filter(votes).collect()
+    }
+
+    /// Whether these are enough to have a leader.
+    pub(super) fn is_quorum(&self, voters: usize) -> bool {
+        voters * 2 > self.servers.len()
+    }
+
+    /// Takes the lead from a server that goes on as if it had it, until [`Self::rejoin`]. Not when the others are too
+    /// few. Which server that is.
+    pub(super) fn depose(&mut self) -> Option<usize> {
+        let deposed = self.leading?;
+        if !self.is_quorum(self.voters().len() - 1) {
+            return None;
+        }
+        self.lose_leader();
+        self.servers[deposed].is_deposed = true;
+        self.servers[deposed].stream.clear();
+        Some(deposed)
+    }
+
+    /// A deposed server hears of it, and learns what it missed. Whether it serves again: somebody must lead.
+    pub(super) fn rejoin(&mut self, server: usize) -> bool {
+        let deposed = &mut self.servers[server];
+        if !std::mem::take(&mut deposed.is_deposed) || !deposed.is_up {
+            return false;
+        }
+        deposed.restart(self.leader.tree.clone(), self.leader.zxid);
+        self.leading.is_some()
+    }
+
     /// One that is up leads from now on, and all of them know what it knows.
     pub(super) fn elect(&mut self) {
-        let up: Vec<usize> = (0..self.servers.len())
-            .filter(|server| self.servers[*server].is_up)
-            .collect();
-        if self.leading.is_some() || up.len() * 2 <= self.servers.len() {
+        let up = self.voters();
+        if self.leading.is_some() || !self.is_quorum(up.len()) {
             return;
         }
         self.leading = Some(up[self.rng.random_range(0..up.len())]);
@@ -343,6 +379,7 @@ impl World {
     /// A server is gone, with all that it knew.
     pub(super) fn stop(&mut self, server: usize) {
         self.servers[server].is_up = false;
+        self.servers[server].is_deposed = false;
         self.servers[server].is_frozen = false;
     }
 

@@ -213,6 +213,31 @@ async fn a_leader_that_stops_is_followed_by_another_one_that_knows_all_that_was_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deposed_leader_answers_from_the_past_and_writes_nothing_until_it_knows() {
+    let site = Site::new(10);
+    let (blind, other) = (
+        site.client_at("zookeeper0", 1).await,
+        site.client_at("zookeeper1", 2).await,
+    );
+    put(&other, "/a").await;
+    blind.sync("/").await.unwrap();
+    let ensemble = site.ensemble.clone();
+    let deposed = tokio::spawn(async move { ensemble.depose_leader(PAUSE / 5, PAUSE).await });
+    reaches(&other, SessionState::Disconnected).await;
+    reaches(&other, SessionState::Connected).await;
+    put(&other, "/b").await;
+    blind.sync("/").await.unwrap();
+    assert_eq!(children(&blind, "/").await, ["a"]);
+    let write = blind.create("/c", b"", Mode::Persistent);
+    deposed.await.unwrap();
+    assert!(matches!(write.await, Err(ZkError::Unclear(_))));
+    reaches(&blind, SessionState::Disconnected).await;
+    reaches(&blind, SessionState::Connected).await;
+    assert_eq!(children(&blind, "/").await, ["a", "b"]);
+    assert_eq!(site.ensemble.sessions(None).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_a_quorum_nothing_is_answered_and_no_session_ends() {
     let site = Site::new(8);
     let client = site.client(1).await;
