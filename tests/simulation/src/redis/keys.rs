@@ -1,6 +1,6 @@
 //! What stands in the store, and until when.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use distjob_core::{
     JobId, Source, Zxid,
@@ -86,10 +86,10 @@ impl Job {
         self.tombstone_until = Some(until);
     }
 
-    /// In how many seconds the meta key expires.
+    /// In how many seconds the meta key expires, rounded as the server does.
     pub(super) fn tombstone_ttl_s(&self) -> Option<u64> {
-        let until = self.tombstone_until?;
-        Some(until.saturating_duration_since(Instant::now()).as_secs())
+        let left = self.tombstone_until?.saturating_duration_since(Instant::now());
+        Some((left + Duration::from_millis(500)).as_secs())
     }
 
     fn expire(&mut self, now: Instant) {
