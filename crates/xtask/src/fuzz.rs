@@ -22,7 +22,7 @@ pub(crate) struct Order {
     #[arg(value_enum)]
     target: Option<Target>,
     /// How many minutes each target is run
-    #[arg(long, value_name = "M", default_value_t = 3)]
+    #[arg(long, value_name = "M", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: u64,
 }
 
@@ -100,6 +100,8 @@ fn arguments(fuzzed: Target, duration: Duration) -> Result<Vec<OsString>> {
         "--".into(),
         format!("-max_total_time={}", duration.as_secs()).into(),
         "-print_final_stats=1".into(),
+        // Else it writes a line for each input that reached something new.
+        "-verbosity=0".into(),
         artifacts,
     ])
 }
