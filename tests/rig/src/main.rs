@@ -130,3 +130,34 @@ fn settings(order: &Order) -> Result<Settings> {
             .context("find the run's directory")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn an_order_is_understood_and_a_wrong_name_is_told() {
+        let line = "distjob-rig run --seed 3 --minutes 1 --redis replica --nemesis cut-tail,churn";
+        let Command::Run(order) = Cli::try_parse_from(line.split(' ')).unwrap().command else {
+            panic!("not a run");
+        };
+        let settings = settings(&order).unwrap();
+        assert_eq!(settings.kinds, [Kind::CutTail, Kind::Churn]);
+        assert_eq!((settings.redis, settings.is_quiet), (RedisKind::Replica, false));
+        let wrong = Order {
+            nemesis: vec!["flood".to_owned()],
+            ..order
+        };
+        assert!(
+            super::settings(&wrong)
+                .unwrap_err()
+                .to_string()
+                .contains("there are kill-executor")
+        );
+    }
+}

@@ -12,8 +12,8 @@ use super::{Cast, From, Half, Kind, Nemesis, POINTS, Plan, Scene, Step, Victim, 
 
 /// Between the end of one fault and the beginning of the next: long enough to see jobs finish.
 const QUIET_MS: Range<u64> = 2_500..6_500;
-/// One in so many faults comes with a second one.
-const PAIR_ONE_IN: u32 = 3;
+/// How many faults, of how many, come with a second one.
+const PAIRS: (u32, u32) = (2, 5);
 /// How long the second fault of a pair waits for the first one.
 const LAG_MS: Range<u64> = 0..1_500;
 
@@ -24,7 +24,7 @@ pub(super) fn draw(seed: u64, length: Duration, kinds: &[Kind], cast: &Cast) -> 
     while let Some(kind) = deck.next() {
         let quiet = Duration::from_millis(deck.rng.random_range(QUIET_MS));
         let mut pair = vec![(Duration::ZERO, kind)];
-        if deck.rng.random_ratio(1, PAIR_ONE_IN) {
+        if deck.rng.random_ratio(PAIRS.0, PAIRS.1) {
             let lag = Duration::from_millis(deck.rng.random_range(LAG_MS));
             pair.extend(deck.next_beside(kind).map(|second| (lag, second)));
         }
@@ -155,7 +155,7 @@ fn decide(kind: Kind, rng: &mut StdRng, cast: &Cast) -> (Nemesis, Duration) {
         Kind::ExpireSession => Nemesis::Expire(daemon(rng, cast)),
         Kind::KillRedis => Nemesis::KillRedis,
         Kind::CutTail => Nemesis::CutTail {
-            bytes: 1 << rng.random_range(6..17),
+            bytes: 1 << rng.random_range(6..20),
         },
         Kind::PromoteReplica => Nemesis::PromoteReplica,
         Kind::PauseRedis => Nemesis::PauseRedis,

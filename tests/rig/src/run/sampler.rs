@@ -70,3 +70,23 @@ impl Executions {
         Ok(self.lines)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_as_files_grow() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = File::create(dir.path().join("executor-1")).unwrap();
+        let mut executions = Executions::default();
+        first.write_all(b"a\nb\n").unwrap();
+        assert_eq!(executions.count(dir.path()).unwrap(), 2);
+        first.write_all(b"c\n").unwrap();
+        fs::write(dir.path().join("executor-2"), "d\n").unwrap();
+        assert_eq!(executions.count(dir.path()).unwrap(), 4);
+        assert_eq!(executions.count(dir.path()).unwrap(), 4);
+    }
+}

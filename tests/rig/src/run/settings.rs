@@ -126,3 +126,37 @@ impl Settings {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(kinds: Vec<Kind>, is_quiet: bool) -> Settings {
+        Settings {
+            seed: 7,
+            minutes: 3,
+            kinds,
+            is_quiet,
+            redis: RedisKind::AofAlways,
+            dir: PathBuf::new(),
+        }
+    }
+
+    #[test]
+    fn the_command_that_repeats_a_run_says_all_that_the_plan_depends_on() {
+        let command = "cargo xtask faults --minutes 3 --seed 7 --redis aof-always";
+        assert_eq!(settings(Vec::new(), false).command(), command);
+        let two = settings(vec![Kind::KillLeader, Kind::CutTail], false).command();
+        assert_eq!(two, format!("{command} --nemesis kill-leader,cut-tail"));
+        assert_eq!(
+            settings(Vec::new(), true).command(),
+            format!("{command} --nemesis none")
+        );
+    }
+
+    #[test]
+    fn a_quiet_run_has_no_faults() {
+        assert_eq!(settings(Vec::new(), true).plan().scenes, []);
+        assert!(!settings(Vec::new(), false).plan().scenes.is_empty());
+    }
+}
