@@ -28,6 +28,19 @@ pub enum Submission {
     Plain,
 }
 
+/// Whose views of the ledger may lag behind. Where some do, nobody is registered at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lag {
+    /// Each change is seen at once by all that are connected.
+    Nobody,
+    /// Executors may not have heard of the newest jobs and members.
+    Executors,
+    /// Watchers may not have heard of the newest jobs.
+    Watchers,
+    /// Neither.
+    All,
+}
+
 /// A configuration: what the checker explores exhaustively.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -53,75 +66,12 @@ pub struct Bounds {
     pub archive: bool,
     /// Whether an operator may cancel the job, at any moment.
     pub cancel: bool,
-    /// Whether a member's views of the ledger may lag behind. Otherwise each change is seen at once by all.
-    pub lag: bool,
+    /// Whose views of the ledger may lag behind.
+    pub lag: Lag,
     /// A task that kills who runs it.
     pub poison: Option<u64>,
+    /// Whether late requests fall into the known gaps of what ZooKeeper can compare; see [the crate](crate).
+    pub gaps: bool,
     /// What may go wrong.
     pub faults: Faults,
-}
-
-impl Bounds {
-    /// One executor, one watcher, one task, and nothing goes wrong: what all others build on.
-    #[must_use]
-    pub const fn plain_sailing() -> Self {
-        Self {
-            name: "plain-sailing",
-            about: "nothing goes wrong",
-            executors: 1,
-            watchers: 1,
-            submissions: &[Submission::Staged],
-            tasks: 1,
-            want: 2,
-            slots: 1,
-            follow_up: false,
-            archive: false,
-            cancel: false,
-            lag: false,
-            poison: None,
-            faults: Faults {
-                crashes: 0,
-                expiries: 0,
-                unclear: 0,
-                repeats: 0,
-                rollbacks: 0,
-                lapses: 0,
-                leaves: 0,
-            },
-        }
-    }
-}
-
-impl Bounds {
-    /// TEMP
-    #[must_use]
-    pub fn custom(mut b: Self, spec: &str) -> Self {
-        for part in spec.split(',') {
-            let (k, v) = part.split_once('=').unwrap_or((part, "1"));
-            let n: u64 = v.parse().unwrap_or(0);
-            match k {
-                "e" => b.executors = n as u8,
-                "w" => b.watchers = n as u8,
-                "t" => b.tasks = n,
-                "want" => b.want = n,
-                "slots" => b.slots = n as usize,
-                "f" => b.follow_up = true,
-                "z" => b.archive = true,
-                "c" => b.cancel = true,
-                "lag" => b.lag = true,
-                "poison" => b.poison = Some(n),
-                "crash" => b.faults.crashes = n as u8,
-                "exp" => b.faults.expiries = n as u8,
-                "unc" => b.faults.unclear = n as u8,
-                "rep" => b.faults.repeats = n as u8,
-                "rb" => b.faults.rollbacks = n as u8,
-                "lapse" => b.faults.lapses = n as u8,
-                "leave" => b.faults.leaves = n as u8,
-                "ss" => b.submissions = &[Submission::Staged, Submission::Staged],
-                "pp" => b.submissions = &[Submission::Plain, Submission::Plain],
-                _ => {}
-            }
-        }
-        b
-    }
 }

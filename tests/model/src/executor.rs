@@ -4,7 +4,10 @@
 //! `hands.rs` and the board remember: leases in hand, doubts, which jobs are put aside. Shares and widths are left out:
 //! they are hints, and any job that is not put aside may be visited at any time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use distjob_core::{
     Holder, JobEntry, JobId, JobState, Lease, Zxid,
@@ -14,7 +17,7 @@ use distjob_core::{
 };
 
 use crate::{
-    ledger::Members,
+    ledger::{Jobs, Members},
     moves::Move,
     mutant::Mutant,
     request::{Reply, Request, Script, Session, Write},
@@ -27,16 +30,20 @@ pub(crate) struct Term {
     pub(crate) session: Session,
     pub(crate) holder: Holder,
     /// The jobs as they were last seen.
-    pub(crate) jobs: BTreeMap<JobId, JobEntry>,
+    pub(crate) jobs: Arc<Jobs>,
     /// The members as they were last seen.
-    pub(crate) members: Members,
+    pub(crate) members: Arc<Members>,
     /// Members that were seen to vanish. Only a seeded bug goes by that.
     pub(crate) witnessed: BTreeSet<distjob_core::MemberName>,
     /// Jobs with nothing to do until they, or the members, change.
     pub(crate) parked: BTreeSet<JobId>,
+    /// Jobs that changed, or with them the members, while something was under way for them: these are not put aside.
+    stirred: BTreeSet<JobId>,
     /// Jobs on which a reply was unclear: the store may lease us what we do not know of.
     pub(crate) doubts: BTreeSet<(JobId, Zxid)>,
     pub(crate) hands: Vec<Work>,
+    /// Leases that a seeded bug still believes to be in hand, and that nobody works on.
+    pub(crate) ghosts: Vec<Work>,
     visit: Option<Visit>,
     finishing: BTreeMap<JobId, Finish>,
     /// Whether a range that must be run alone is in hand, or on its way.
@@ -90,12 +97,14 @@ impl Term {
         Self {
             session,
             holder,
-            jobs: BTreeMap::new(),
-            members: Members::default(),
+            jobs: Arc::default(),
+            members: Arc::default(),
             witnessed: BTreeSet::new(),
             parked: BTreeSet::new(),
+            stirred: BTreeSet::new(),
             doubts: BTreeSet::new(),
             hands: Vec::new(),
+            ghosts: Vec::new(),
             visit: None,
             finishing: BTreeMap::new(),
             alone: false,
@@ -174,6 +183,7 @@ impl Term {
     }
 
     fn visit(&mut self, id: &JobId, want: u64, isolated: Isolated) {
+        self.stirred.remove(id);
         self.visit = Some(Visit {
             id: id.clone(),
             entry: self.jobs[id].clone(),
@@ -235,6 +245,7 @@ impl Term {
         let held = self
             .hands
             .iter()
+            .chain(&self.ghosts)
             .filter(|work| work.id == *id && work.life == life);
         held.map(|work| work.lease.range.hi()).collect()
     }
@@ -351,9 +362,12 @@ impl Term {
                 self.visit = Some(visit);
             }
             AfterClaim::Finish(_) => self.finish(&id),
-            AfterClaim::Wait => drop(self.parked.insert(id)),
+            AfterClaim::Wait => self.put_aside(id),
             AfterClaim::Isolate => self.isolated = Some(id),
-            AfterClaim::Nothing => drop(self.parked.remove(&id)),
+            AfterClaim::Nothing => {
+                self.parked.remove(&id);
+                self.stirred.remove(&id);
+            }
         }
     }
 
@@ -382,7 +396,7 @@ impl Term {
     fn pick_up(&mut self, id: &JobId, life: Zxid, grant: Grant) {
         // A new life of the id: the old one's leases ended with its keys.
         self.hands.retain(|work| work.id != *id || work.life == life);
-        if self.position(id, grant.lease.range.hi()).is_none() {
+        if !self.held(id, life).contains(&grant.lease.range.hi()) {
             self.hands.push(Work {
                 id: id.clone(),
                 life,
@@ -430,6 +444,7 @@ impl Term {
             look: false,
             refused: false,
         };
+        self.stirred.remove(id);
         self.finishing.insert(id.clone(), finish);
     }
 
@@ -454,15 +469,36 @@ impl Term {
             finish.look = false;
             self.finishing.insert(id.clone(), finish);
         } else {
-            self.parked.insert(id.clone());
+            self.put_aside(id.clone());
         }
     }
 
+    /// `Board::park`.
+    fn put_aside(&mut self, id: JobId) {
+        if !self.stirred.remove(&id) {
+            self.parked.insert(id);
+        }
+    }
+
+    fn is_busy_with(&self, id: &JobId) -> bool {
+        self.finishing.contains_key(id) || self.visit.as_ref().is_some_and(|visit| visit.id == *id)
+    }
+
     /// Takes notice of the jobs as they are: one that changed is looked at again.
-    pub(crate) fn see_jobs(&mut self, jobs: &BTreeMap<JobId, JobEntry>) {
-        let (parked, known) = (&mut self.parked, &self.jobs);
-        parked.retain(|id| jobs.get(id).is_some() && jobs.get(id) == known.get(id));
-        self.jobs.clone_from(jobs);
+    pub(crate) fn see_jobs(&mut self, jobs: &Arc<Jobs>) {
+        let changed: Vec<JobId> = jobs
+            .iter()
+            .filter(|(id, entry)| self.jobs.get(*id) != Some(*entry))
+            .map(|(id, _)| id.clone())
+            .collect();
+        self.parked
+            .retain(|id| jobs.contains_key(id) && !changed.contains(id));
+        let busy = changed
+            .into_iter()
+            .filter(|id| self.is_busy_with(id))
+            .collect::<Vec<_>>();
+        self.stirred.extend(busy);
+        self.jobs = jobs.clone();
         let doubts = std::mem::take(&mut self.doubts);
         self.doubts = doubts
             .into_iter()
@@ -478,13 +514,20 @@ impl Term {
     }
 
     /// Takes notice of the members: whatever was put aside may have become possible.
-    pub(crate) fn see_members(&mut self, members: &Members, rules: &Rules) {
+    pub(crate) fn see_members(&mut self, members: &Arc<Members>, rules: &Rules) {
         if rules.has(Mutant::ReclaimByEvent) {
             let vanished = self.members.names.difference(&members.names).cloned();
             self.witnessed.extend(vanished);
         }
         self.members = members.clone();
         self.parked.clear();
+        let busy: Vec<JobId> = self
+            .jobs
+            .keys()
+            .filter(|id| self.is_busy_with(id))
+            .cloned()
+            .collect();
+        self.stirred.extend(busy);
     }
 
     /// The next step of leaving: give back wherever there may be something, then go.

@@ -4,24 +4,31 @@
 //! are kept, in the views of the members. Zxids are drawn only for what the protocol compares: the creation of jobs, and
 //! the coming and going of executors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use distjob_core::{Holder, JobEntry, JobId, JobState, MemberName, Roster, Zxid};
+use distjob_core::{Holder, JobEntry, JobId, MemberName, Roster, Zxid};
 
 use crate::{
     mutant::Mutant,
     request::{Reply, Session, Who, Write},
+    rules::Rules,
 };
+
+/// The znodes of all jobs.
+pub(crate) type Jobs = BTreeMap<JobId, JobEntry>;
 
 /// Jobs, locks, members and sessions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Ledger {
     zxid: u64,
-    pub(crate) jobs: BTreeMap<JobId, JobEntry>,
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) locks: BTreeMap<JobId, Session>,
     /// The sessions that live. A process may not know that its own does not.
     pub(crate) sessions: BTreeSet<Session>,
-    pub(crate) executors: Members,
+    pub(crate) executors: Arc<Members>,
 }
 
 /// What one reply to "get children" of `/executors` shows.
@@ -42,11 +49,11 @@ impl Members {
 }
 
 /// The name under which a session registers: fresh for each, unless that rule is broken.
-fn name(session: Session, mutant: Option<Mutant>) -> MemberName {
+fn name(session: Session, rules: &Rules) -> MemberName {
     let (Who::Executor(number) | Who::Watcher(number) | Who::Submitter(number)) = session.who else {
         unreachable!("an operator registers nothing")
     };
-    let text = match mutant {
+    let text = match rules.mutant {
         Some(Mutant::NameReused) => format!("m{number}"),
         _ => format!("m{number}-{}", session.term),
     };
@@ -55,9 +62,9 @@ fn name(session: Session, mutant: Option<Mutant>) -> MemberName {
 
 impl Ledger {
     /// Executes a request, as the leader does: whole or not at all.
-    pub(crate) fn execute(&mut self, session: Session, write: &Write, mutant: Option<Mutant>) -> Reply {
+    pub(crate) fn execute(&mut self, session: Session, write: &Write, rules: &Rules) -> Reply {
         if matches!(write, Write::Register) {
-            return self.register(session, mutant);
+            return self.register(session, rules);
         }
         if !self.sessions.contains(&session) {
             return Reply::SessionOver;
@@ -67,7 +74,7 @@ impl Ledger {
             Write::Read(id) => return Reply::Job(self.jobs.get(id).cloned()),
             Write::Owner(id) => return Reply::Owner(self.locks.get(id).copied()),
             Write::Leave => {
-                self.expire(session, mutant);
+                self.expire(session, rules);
                 Some(())
             }
             Write::Create(id, data) => {
@@ -80,15 +87,15 @@ impl Ledger {
                     version: 0,
                     created_ms: 0,
                 };
-                self.jobs.insert(id.clone(), entry.clone());
+                Arc::make_mut(&mut self.jobs).insert(id.clone(), entry.clone());
                 return Reply::Job(Some(entry));
             }
-            Write::Set(id, before, data) => self.matching(id, before, data.state).map(|job| {
+            Write::Set(id, before, data) => self.matching(id, before, rules).map(|job| {
                 job.data = data.clone();
                 job.version += 1;
             }),
             Write::Lock(id, before) => {
-                let matches = self.jobs.get(id).is_some_and(|job| job.version == before.version);
+                let matches = self.jobs.get(id).is_some_and(|job| is_same(job, before, rules));
                 (matches && !self.locks.contains_key(id)).then(|| {
                     self.locks.insert(id.clone(), session);
                 })
@@ -99,26 +106,28 @@ impl Ledger {
                     && follow_up
                         .as_ref()
                         .is_none_or(|(id, _)| !self.jobs.contains_key(id));
-                let job = may.then(|| self.matching(id, before, data.state)).flatten();
+                let job = may.then(|| self.matching(id, before, rules)).flatten();
                 job.map(|job| {
                     job.data = data.clone();
                     job.version += 1;
                 })
                 .map(|()| {
                     if let Some((id, data)) = follow_up {
-                        self.execute(session, &Write::Create(id.clone(), data.clone()), mutant);
+                        self.execute(session, &Write::Create(id.clone(), data.clone()), rules);
                     }
                 })
             }
             Write::Delete(id, before) => {
-                let matches = self.jobs.get(id).is_some_and(|job| {
-                    mutant == Some(Mutant::DeleteAnyVersion) || is_same(job, before, before.data.state)
-                });
+                let matches = self
+                    .jobs
+                    .get(id)
+                    .is_some_and(|job| rules.has(Mutant::DeleteAnyVersion) || is_same(job, before, rules));
                 (matches && self.locks.remove(id).is_some()).then(|| {
-                    self.jobs.remove(id);
+                    Arc::make_mut(&mut self.jobs).remove(id);
                 })
             }
             Write::Unlock(id) => {
+                // It was looked at before whose it is.
                 if self.locks.get(id) == Some(&session) {
                     self.locks.remove(id);
                 }
@@ -128,22 +137,25 @@ impl Ledger {
         done.map_or(Reply::Refused, |()| Reply::Done)
     }
 
-    fn matching(&mut self, id: &JobId, before: &JobEntry, to: JobState) -> Option<&mut JobEntry> {
-        self.jobs.get_mut(id).filter(|job| is_same(job, before, to))
+    fn matching(&mut self, id: &JobId, before: &JobEntry, rules: &Rules) -> Option<&mut JobEntry> {
+        Arc::make_mut(&mut self.jobs)
+            .get_mut(id)
+            .filter(|job| is_same(job, before, rules))
     }
 
-    fn register(&mut self, session: Session, mutant: Option<Mutant>) -> Reply {
-        let name = name(session, mutant);
+    fn register(&mut self, session: Session, rules: &Rules) -> Reply {
+        let name = name(session, rules);
         let mut born = Zxid::default();
         if matches!(session.who, Who::Executor(_)) {
             if self.executors.names.contains(&name) {
                 return Reply::Refused;
             }
             born = self.next_zxid();
-            self.executors.as_of = born;
-            self.executors.names.insert(name.clone());
+            let members = Arc::make_mut(&mut self.executors);
+            members.as_of = born;
+            members.names.insert(name.clone());
         }
-        if mutant == Some(Mutant::NameReused) {
+        if rules.has(Mutant::NameReused) {
             born = Zxid::default();
         }
         self.sessions.insert(session);
@@ -151,14 +163,16 @@ impl Ledger {
     }
 
     /// The end of a session takes its ephemerals along.
-    pub(crate) fn expire(&mut self, session: Session, mutant: Option<Mutant>) {
+    pub(crate) fn expire(&mut self, session: Session, rules: &Rules) {
         if !self.sessions.remove(&session) {
             return;
         }
         self.locks.retain(|_, owner| *owner != session);
         if matches!(session.who, Who::Executor(_)) {
-            self.executors.as_of = self.next_zxid();
-            self.executors.names.remove(&name(session, mutant));
+            let as_of = self.next_zxid();
+            let members = Arc::make_mut(&mut self.executors);
+            members.as_of = as_of;
+            members.names.remove(&name(session, rules));
         }
     }
 
@@ -168,12 +182,11 @@ impl Ledger {
     }
 }
 
-/// Whether the version of `before` is that of `job`.
+/// Whether `before` is what a versioned write finds.
 ///
-/// ZooKeeper compares no more than that. A life that ends, and a next one that reaches the same version between the look
-/// and the write, cannot be told apart by anybody: a known gap, see `distjob_runtime::zk::Ledger`, which only a request
-/// that is as late as that, on an id that is used again, can fall into. It is left out here, except where it does no
-/// harm: `prcd` means "look at this".
-fn is_same(job: &JobEntry, before: &JobEntry, to: JobState) -> bool {
-    job.version == before.version && (job.life == before.life || to == JobState::Processed)
+/// ZooKeeper compares the version alone. A life that ends, and a next one that reaches the same version between a look
+/// and the write that builds on it, cannot be told apart by anybody: a known gap, see `distjob_runtime::zk::Ledger`, into
+/// which only a request falls that is as late as that, on an id that is used again. It is left out unless the bounds ask for it.
+fn is_same(job: &JobEntry, before: &JobEntry, rules: &Rules) -> bool {
+    job.version == before.version && (job.life == before.life || rules.bounds.gaps)
 }

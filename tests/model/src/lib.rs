@@ -11,6 +11,7 @@
 
 pub mod bounds;
 mod check;
+pub mod configurations;
 mod executor;
 mod fair;
 mod invariants;

@@ -1,39 +1,81 @@
-//! Checks the model from the command line.
+//! Checks the protocol from the command line.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use distjob_model::{Bounds, Mutant, check};
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use distjob_model::{
+    Bounds, Mutant, check,
+    configurations::{LARGE, SMALL},
+};
 
-/// Explores every state of the protocol within bounds.
+/// Explores every state of the protocol within bounds, and says whether each promise holds.
 #[derive(Debug, Parser)]
 struct Cli {
-    /// The configuration; all of them without.
-    #[arg(long)]
+    /// Explore this configuration only; without, all small ones.
+    #[arg(long, conflicts_with = "all")]
     config: Option<String>,
-    /// Seed this bug.
+    /// Explore the large ones, too.
     #[arg(long)]
+    all: bool,
+    /// Seed this bug, and show how it breaks a promise; in the configuration that shows it unless another one is named.
+    #[arg(long, conflicts_with = "all")]
     mutant: Option<String>,
-    /// Threads.
+    /// How many threads explore.
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-fn main() -> ExitCode {
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the configurations and the bugs.
+    List,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
-    let mutant = Mutant::ALL
-        .iter()
-        .copied()
-        .find(|m| Some(m.name()) == cli.mutant.as_deref());
-    let mut bounds = Bounds::plain_sailing();
-    if let Some(spec) = &cli.config {
-        bounds = Bounds::custom(bounds, spec);
+    if matches!(cli.command, Some(Command::List)) {
+        list();
+        return Ok(ExitCode::SUCCESS);
     }
-    let verdict = check(&bounds, mutant, cli.threads);
-    println!("{verdict}");
-    if let Some(found) = &verdict.counterexample {
-        println!("{found}");
-        return ExitCode::FAILURE;
+    let mutant = cli.mutant.as_deref().map(mutant).transpose()?;
+    let named = cli.config.as_deref().or(mutant.map(|mutant| mutant.shown_by().0));
+    let configurations: Vec<&Bounds> = match named {
+        Some(name) => {
+            vec![Bounds::named(name).with_context(|| format!("there is no configuration {name:?}"))?]
+        }
+        None if cli.all => SMALL.iter().chain(LARGE).collect(),
+        None => SMALL.iter().collect(),
+    };
+    let mut all_hold = true;
+    for bounds in configurations {
+        let verdict = check(bounds, mutant, cli.threads);
+        println!("{verdict}");
+        if let Some(found) = &verdict.counterexample {
+            println!("{found}");
+            all_hold = false;
+        }
     }
-    ExitCode::SUCCESS
+    Ok(if all_hold {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn mutant(name: &str) -> anyhow::Result<Mutant> {
+    let known = Mutant::ALL.iter().copied().find(|mutant| mutant.name() == name);
+    known.with_context(|| format!("there is no bug {name:?} to seed"))
+}
+
+fn list() {
+    for bounds in SMALL.iter().chain(LARGE) {
+        println!("--config {:<20} {}", bounds.name, bounds.about);
+    }
+    for mutant in Mutant::ALL {
+        let (config, invariant) = mutant.shown_by();
+        println!("--mutant {mutant:<24} breaks \"{invariant}\" in {config}");
+    }
 }

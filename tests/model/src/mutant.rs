@@ -4,6 +4,8 @@ pub(crate) mod scripts;
 
 use std::fmt;
 
+use crate::invariants::Invariant;
+
 /// A bug. The processes and stores of the model ask whether it is seeded; the core knows nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mutant {
@@ -11,16 +13,43 @@ pub enum Mutant {
     CommitWithoutLease,
     /// A list that lacks a name proves a death, however old the list is.
     AbsenceIsDeath,
-    /// Ranges are reclaimed when a member is seen to vanish, and at no other time.
-    ReclaimByEvent,
-    /// A process registers under one name for ever, and holds its leases under it.
-    NameReused,
-    /// The znode of a job is deleted whatever its version is.
-    DeleteAnyVersion,
-    /// A lock that is there already is taken for one's own.
-    OwnerNotCompared,
+    /// `prcd` counts as complete: the store is not asked for its status, and what it has is delivered.
+    ProcessedIsTrusted,
+    /// The keys are dropped before the ledger says `uploaded`.
+    DropBeforeUploaded,
+    /// The follow-up is created after `uploaded`, in a transaction of its own.
+    FollowUpOutsideMulti,
     /// A `create` without a reply counts as failed.
     UnclearCreateFailed,
+    /// A lock that was asked for without a reply counts as somebody else's.
+    UnclearLockFailed,
+    /// A process registers under one name for ever, and holds its leases under it.
+    NameReused,
+    /// Ranges are reclaimed when a member is seen to vanish, and at no other time.
+    ReclaimByEvent,
+    /// `claim` does not bring back a lease that the holder does not know of.
+    UnknownLeasesKept,
+    /// A lock that is there already is taken for one's own.
+    OwnerNotCompared,
+    /// `claim` answers `none` where all is committed.
+    CompleteNotSaid,
+    /// Nothing leads out of `zpd` but `uploaded`.
+    ZippedOneWay,
+    /// The list of a staged follow-up has no time to live.
+    StagedForEver,
+    /// A cancelled job is dropped without being opened, by a `drop` that leaves no tombstone of what is not open. The
+    /// second half belongs to it: as `drop` is, the tombstone alone would do.
+    CancelWithoutOpen,
+    /// `drop` drops whichever life of the id stands there.
+    DropWithoutLife,
+    /// After its session expired an executor still counts the leases that it had as in hand.
+    LeasesOutliveSession,
+    /// After its session expired a watcher goes on with the job that it had locked.
+    LockOutlivesSession,
+    /// The znode of a job is deleted whatever its version is.
+    DeleteAnyVersion,
+    /// A submitter reports success when the znode is there, before the tasks are safe.
+    SuccessBeforeOpen,
 }
 
 impl Mutant {
@@ -28,11 +57,24 @@ impl Mutant {
     pub const ALL: &[Self] = &[
         Self::CommitWithoutLease,
         Self::AbsenceIsDeath,
-        Self::ReclaimByEvent,
-        Self::NameReused,
-        Self::DeleteAnyVersion,
-        Self::OwnerNotCompared,
+        Self::ProcessedIsTrusted,
+        Self::DropBeforeUploaded,
+        Self::FollowUpOutsideMulti,
         Self::UnclearCreateFailed,
+        Self::UnclearLockFailed,
+        Self::NameReused,
+        Self::ReclaimByEvent,
+        Self::UnknownLeasesKept,
+        Self::OwnerNotCompared,
+        Self::CompleteNotSaid,
+        Self::ZippedOneWay,
+        Self::StagedForEver,
+        Self::CancelWithoutOpen,
+        Self::DropWithoutLife,
+        Self::LeasesOutliveSession,
+        Self::LockOutlivesSession,
+        Self::DeleteAnyVersion,
+        Self::SuccessBeforeOpen,
     ];
 
     /// As the command line has it.
@@ -41,11 +83,51 @@ impl Mutant {
         match self {
             Self::CommitWithoutLease => "commit-without-lease",
             Self::AbsenceIsDeath => "absence-is-death",
-            Self::ReclaimByEvent => "reclaim-by-event",
-            Self::NameReused => "name-reused",
-            Self::DeleteAnyVersion => "delete-any-version",
-            Self::OwnerNotCompared => "owner-not-compared",
+            Self::ProcessedIsTrusted => "processed-is-trusted",
+            Self::DropBeforeUploaded => "drop-before-uploaded",
+            Self::FollowUpOutsideMulti => "follow-up-outside-multi",
             Self::UnclearCreateFailed => "unclear-create-failed",
+            Self::UnclearLockFailed => "unclear-lock-failed",
+            Self::NameReused => "name-reused",
+            Self::ReclaimByEvent => "reclaim-by-event",
+            Self::UnknownLeasesKept => "unknown-leases-kept",
+            Self::OwnerNotCompared => "owner-not-compared",
+            Self::CompleteNotSaid => "complete-not-said",
+            Self::ZippedOneWay => "zipped-one-way",
+            Self::StagedForEver => "staged-for-ever",
+            Self::CancelWithoutOpen => "cancel-without-open",
+            Self::DropWithoutLife => "drop-without-life",
+            Self::LeasesOutliveSession => "leases-outlive-session",
+            Self::LockOutlivesSession => "lock-outlives-session",
+            Self::DeleteAnyVersion => "delete-any-version",
+            Self::SuccessBeforeOpen => "success-before-open",
+        }
+    }
+
+    /// The configuration that shows it, and the promise that it breaks there.
+    #[must_use]
+    pub const fn shown_by(self) -> (&'static str, Invariant) {
+        match self {
+            Self::CommitWithoutLease => ("zombie", Invariant::ExactlyOnce),
+            Self::AbsenceIsDeath => ("lagging-executors", Invariant::Fenced),
+            Self::ProcessedIsTrusted => ("rollback", Invariant::ExactlyOnce),
+            Self::DropBeforeUploaded => ("crash", Invariant::AcknowledgedIsSafe),
+            Self::FollowUpOutsideMulti => ("follow-up", Invariant::OneFollowUp),
+            Self::UnclearCreateFailed => ("unclear", Invariant::AcknowledgedIsSafe),
+            Self::UnclearLockFailed => ("unclear", Invariant::EveryJobEnds),
+            Self::NameReused => ("zombie", Invariant::Fenced),
+            Self::ReclaimByEvent => ("crash-and-unclear", Invariant::EveryJobEnds),
+            Self::UnknownLeasesKept => ("unclear", Invariant::EveryJobEnds),
+            Self::OwnerNotCompared => ("crash", Invariant::LedgerTable),
+            Self::CompleteNotSaid => ("crash", Invariant::EveryJobEnds),
+            Self::ZippedOneWay => ("archive", Invariant::EveryJobEnds),
+            Self::StagedForEver => ("follow-up", Invariant::EveryJobEnds),
+            Self::CancelWithoutOpen => ("cancel", Invariant::DroppedStaysDropped),
+            Self::DropWithoutLife => ("reuse", Invariant::AcknowledgedIsSafe),
+            Self::LeasesOutliveSession => ("zombie", Invariant::EveryJobEnds),
+            Self::LockOutlivesSession => ("zombie", Invariant::LedgerTable),
+            Self::DeleteAnyVersion => ("reuse", Invariant::LedgerTable),
+            Self::SuccessBeforeOpen => ("lapse", Invariant::AcknowledgedIsSafe),
         }
     }
 }

@@ -1,17 +1,14 @@
 //! The protocol as the checker sees it: the choices in a state, and what follows from each.
 
-use std::{
-    fmt,
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-};
+use std::fmt;
 
 use distjob_core::{JobId, Source};
 use stateright::{Model, Property};
 
 use crate::{
-    bounds::{Bounds, Faults},
+    bounds::{Bounds, Faults, Submission},
     executor,
-    fair::Ends,
+    fair::{Ends, fingerprint},
     invariants::{self, Event, Invariant},
     moves::Move,
     mutant::Mutant,
@@ -68,6 +65,8 @@ pub enum Action {
     Hear(Who),
     /// A watcher looks again at what it had put aside.
     Unpark(Who),
+    /// What was late is lost.
+    Dissolve,
     /// A list that nobody looks after reaches the end of its time to live.
     Wither(JobId, Source),
     /// Fault: the process is killed.
@@ -97,7 +96,7 @@ impl fmt::Display for Action {
 }
 
 impl Protocol {
-    /// What may happen without anything going wrong: first what a fair scheduler does first.
+    /// What may happen without anything going wrong, in the order in which a calm run does it.
     pub(crate) fn calm(&self, world: &World) -> Vec<Action> {
         let mut actions = Vec::new();
         let believed = |session: &Session| world.session_of(session.who) == Some(*session);
@@ -111,6 +110,12 @@ impl Protocol {
             let moves = world.moves(who, &self.rules).into_iter();
             actions.extend(moves.map(|chosen| Action::Step(who, chosen, Fate::Answered)));
         }
+        actions
+    }
+
+    /// What happens by and by, when nothing else does: second looks, and the end of what nobody looks after.
+    pub(crate) fn slow(&self, world: &World) -> Vec<Action> {
+        let mut actions = Vec::new();
         for (number, member) in world.executors.iter().enumerate() {
             let audits = member.term.iter().flat_map(executor::Term::audits);
             let who = Who::Executor(number as u8);
@@ -120,6 +125,7 @@ impl Protocol {
             let has_parked = member.term.as_ref().is_some_and(|term| !term.parked.is_empty());
             actions.extend(has_parked.then_some(Action::Unpark(Who::Watcher(number as u8))));
         }
+        actions.extend((!world.wire.is_empty()).then_some(Action::Dissolve));
         let lists = world.unattended_lists(&self.rules);
         actions.extend(lists.into_iter().map(|(id, source)| Action::Wither(id, source)));
         actions
@@ -132,7 +138,7 @@ impl Protocol {
         };
         if !world.ledger.sessions.contains(&session) {
             actions.push(Action::Hear(who));
-        } else if self.rules.bounds.lag {
+        } else if self.rules.lags(who) {
             actions.extend((!world.knows_jobs(who)).then_some(Action::SeeJobs(who)));
             actions.extend((!world.knows_members(who)).then_some(Action::SeeMembers(who)));
         }
@@ -157,7 +163,10 @@ impl Protocol {
         let living = || world.members().filter(|who| world.session_of(*who).is_some());
         if crashes > 0 {
             actions.extend(living().map(Action::Crash));
-            let busy = world.submitters.iter().filter(|submitter| !submitter.is_over());
+            let busy = world.submitters.iter().filter(|submitter| {
+                // What a plain submission leaves behind nobody can know.
+                !submitter.is_over() && submitter.kind(&self.rules) == Submission::Staged
+            });
             actions.extend(busy.map(|submitter| Action::Crash(submitter.who)));
         }
         if expiries > 0 {
@@ -202,9 +211,7 @@ impl Protocol {
     pub(crate) fn after(&self, before: &World, action: &Action) -> Option<World> {
         let mut world = before.clone();
         let event = self.apply(&mut world, action)?;
-        if !self.rules.bounds.lag {
-            world.see_everything(&self.rules);
-        }
+        world.see_everything(&self.rules);
         if world == *before {
             return None;
         }
@@ -218,15 +225,15 @@ impl Protocol {
             Action::Step(who, chosen, fate) => return self.step(world, *who, chosen, *fate),
             Action::Late(key, request) => {
                 world.wire.remove(key);
-                let reply = world.execute(request, rules);
+                let reply = world.execute_late(request, rules);
                 let event = Event::Executed(request.clone(), reply);
                 world.note(&event);
                 return Some(event);
             }
             Action::SeeJobs(who) => world.see_jobs(*who),
             Action::SeeMembers(who) => world.see_members(*who, rules),
-            Action::Expire(session) => world.ledger.expire(*session, rules.mutant),
-            Action::Hear(who) => world.forget(*who),
+            Action::Expire(session) => world.ledger.expire(*session, rules),
+            Action::Hear(who) => world.hear(*who, rules),
             Action::Unpark(who) => world.unpark(*who),
             Action::Crash(who) => {
                 world.left.crashes -= 1;
@@ -235,7 +242,7 @@ impl Protocol {
             Action::Lose(who) => {
                 world.left.expiries -= 1;
                 let session = world.session_of(*who)?;
-                world.ledger.expire(session, rules.mutant);
+                world.ledger.expire(session, rules);
             }
             Action::Stop(who) => {
                 world.left.leaves -= 1;
@@ -253,6 +260,7 @@ impl Protocol {
                 world.facts.lapsed = true;
                 world.expire_list(id, source);
             }
+            Action::Dissolve => world.wire.clear(),
             Action::Wither(id, source) => world.expire_list(id, source),
         }
         Some(Event::Other)
@@ -268,14 +276,17 @@ impl Protocol {
             return Some(Event::Other);
         };
         if fate != Fate::Answered {
-            let matters = request.has_effect() && !matches!(request, Request::Ledger(_, Write::Leave));
+            // A program without a submitter is protected against nothing of the kind.
+            let is_plain = world
+                .submitter(who)
+                .is_some_and(|submitter| submitter.kind(rules) == Submission::Plain);
+            let leaves = matches!(request, Request::Ledger(_, Write::Leave));
+            let matters = request.has_effect() && !is_plain && !leaves;
             // ZooKeeper's client sends nothing twice by itself.
             if !matters || (fate == Fate::Repeated && matches!(request, Request::Ledger(..))) {
                 return None;
             }
-            let mut hasher = DefaultHasher::new();
-            request.hash(&mut hasher);
-            world.wire.insert(hasher.finish(), request.clone());
+            world.wire.insert(fingerprint(&request), request.clone());
         }
         let event = match fate {
             Fate::Unclear => {
@@ -313,9 +324,9 @@ impl Model for Protocol {
         if world.broken.is_some() {
             return;
         }
-        let calm = self.calm(world);
-        let faults = self.faults(world, &calm);
-        actions.extend(calm);
+        actions.extend(self.calm(world));
+        actions.extend(self.slow(world));
+        let faults = self.faults(world, actions);
         actions.extend(faults);
     }
 

@@ -54,6 +54,18 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Whether it creates a job with the tasks of this list.
+    pub(crate) fn creates_from(&self, source: &Source) -> bool {
+        match self {
+            Self::Ledger(_, Write::Create(_, data) | Write::SetLocked(_, _, _, Some((_, data)))) => {
+                data.source == *source
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A call of a script.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Script {

@@ -2,7 +2,11 @@
 
 use distjob_core::{JobData, JobId, QueueName, Source, Zxid};
 
-use crate::{bounds::Bounds, mutant::Mutant, request::token};
+use crate::{
+    bounds::{Bounds, Lag},
+    mutant::Mutant,
+    request::{Who, token},
+};
 
 /// From so many deaths on a range is run alone, where a task is poison.
 const ISOLATE_AFTER: u32 = 1;
@@ -32,6 +36,16 @@ impl Rules {
     /// The follow-up of the job `id`, when it has one: a follow-up has none itself.
     pub(crate) fn follow_up(&self, id: &JobId, life: Zxid) -> Option<JobId> {
         (self.bounds.follow_up && *id == self.job).then(|| id.follow_up(life))
+    }
+
+    /// Whether the views of this member may lag behind.
+    pub(crate) const fn lags(&self, who: Who) -> bool {
+        match self.bounds.lag {
+            Lag::Nobody => false,
+            Lag::Executors => matches!(who, Who::Executor(_)),
+            Lag::Watchers => matches!(who, Who::Watcher(_)),
+            Lag::All => true,
+        }
     }
 
     /// From how many deaths on a range is run alone; 0: never.

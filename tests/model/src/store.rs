@@ -1,6 +1,6 @@
 //! Redis as it is: the scripts of the core's own model, which the suites prove equal to the Lua.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use distjob_core::{
     JobId, Outcome, Packed, Source,
@@ -13,17 +13,18 @@ use crate::{
 };
 
 /// The keys of every job. An id without keys has no entry.
-pub(crate) type Stores = BTreeMap<JobId, Model>;
+pub(crate) type Stores = BTreeMap<JobId, Arc<Model>>;
 
 /// Runs a script on the keys of `id`.
 pub(crate) fn execute(stores: &mut Stores, id: &JobId, script: &Script, mutant: Option<Mutant>) -> Reply {
-    let mut keys = stores.remove(id).unwrap_or_default();
-    let reply = match mutant.and_then(|mutant| scripts::execute(mutant, &mut keys, script)) {
+    let mut shared = stores.remove(id).unwrap_or_default();
+    let keys = Arc::make_mut(&mut shared);
+    let reply = match mutant.and_then(|mutant| scripts::execute(mutant, keys, script)) {
         Some(reply) => reply,
-        None => run(&mut keys, script),
+        None => run(keys, script),
     };
-    if keys != Model::default() {
-        stores.insert(id.clone(), keys);
+    if *keys != Model::default() {
+        stores.insert(id.clone(), shared);
     }
     reply
 }

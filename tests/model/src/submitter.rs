@@ -80,7 +80,7 @@ impl Submitter {
         self.kind(rules) == Submission::Plain && matches!(self.step, Step::Push | Step::Create)
     }
 
-    fn kind(&self, rules: &Rules) -> Submission {
+    pub(crate) fn kind(&self, rules: &Rules) -> Submission {
         match self.who {
             Who::Submitter(number) => rules.bounds.submissions[usize::from(number)],
             _ => Submission::Staged,
@@ -192,6 +192,7 @@ impl Submitter {
         let source = self.data(rules).source;
         match (step, reply) {
             (Step::Create, Reply::Job(_)) if is_plain => Step::Over,
+            (Step::Create, Reply::Job(Some(_))) if rules.has(Mutant::SuccessBeforeOpen) => Step::Acknowledged,
             (Step::Create, Reply::Job(Some(created))) => Step::Open(created),
             (Step::Create, Reply::Unclear) if rules.has(Mutant::UnclearCreateFailed) => Step::Over,
             (Step::Create, _) => Step::LookCreated,

@@ -4,7 +4,7 @@
 //! The rest of a job before it goes back to the executors has no length here, and calls to the store are repeated until
 //! they are answered. Follow-ups and archives (`zpd`) go as the ledger's table has them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, sync::Arc};
 
 use distjob_core::{
     JobData, JobEntry, JobId, JobState, Source,
@@ -14,6 +14,7 @@ use distjob_core::{
 };
 
 use crate::{
+    ledger::Jobs,
     moves::Move,
     mutant::Mutant,
     request::{Reply, Request, Row, Script, Session, Write, token},
@@ -25,9 +26,11 @@ use crate::{
 pub(crate) struct Term {
     pub(crate) session: Session,
     /// The jobs as they were last seen.
-    pub(crate) jobs: BTreeMap<JobId, JobEntry>,
+    pub(crate) jobs: Arc<Jobs>,
     /// Jobs with nothing to do until they change, or some time has passed.
     pub(crate) parked: BTreeSet<JobId>,
+    /// Whether the job of the pipeline changed since it was begun: then it is not put aside.
+    stirred: bool,
     pub(crate) pipeline: Option<Pipeline>,
     /// How many lists were staged: each has a fresh token.
     staged: u8,
@@ -57,6 +60,8 @@ enum Step {
     Publish(Vec<Row>),
     Write(Writing),
     Open,
+    /// Of a seeded bug.
+    CreateFollowUp,
     FindFollowUp,
     OpenFollowUp(JobEntry),
     Drop,
@@ -107,8 +112,9 @@ impl Term {
     pub(crate) fn new(session: Session) -> Self {
         Self {
             session,
-            jobs: BTreeMap::new(),
+            jobs: Arc::default(),
             parked: BTreeSet::new(),
+            stirred: false,
             pipeline: None,
             staged: 0,
         }
@@ -127,6 +133,7 @@ impl Term {
 
     pub(crate) fn begin(&mut self, chosen: &Move) {
         if let Move::Pick(id) = chosen {
+            self.stirred = false;
             self.pipeline = Some(Pipeline {
                 id: id.clone(),
                 entry: self.jobs[id].clone(),
@@ -166,6 +173,10 @@ impl Term {
             Step::Write(step) if step.look => ledger(Write::Read(id.clone())),
             Step::Write(step) => ledger(self.write(id, entry, &step.to, rules)),
             Step::Open => store(Script::Open { life, count, source }),
+            Step::CreateFollowUp => ledger(Write::Create(
+                rules.follow_up(id, life)?,
+                submitted(1, Some(&self.token())),
+            )),
             Step::FindFollowUp => ledger(Write::Read(rules.follow_up(id, life)?)),
             Step::OpenFollowUp(follow_up) => Request::Store(
                 rules.follow_up(id, life)?,
@@ -200,7 +211,8 @@ impl Term {
             Target::Returned => set(entry.data.in_state(JobState::Submitted), None),
             Target::Zipped(_) => set(entry.data.in_state(JobState::Zipped), None),
             Target::Uploaded => {
-                let then = rules.follow_up(id, entry.life);
+                let in_one = !rules.has(Mutant::FollowUpOutsideMulti);
+                let then = rules.follow_up(id, entry.life).filter(|_| in_one);
                 let then = then.map(|id| (id, submitted(1, Some(&self.token()))));
                 set(entry.data.in_state(JobState::Uploaded), then)
             }
@@ -213,7 +225,9 @@ impl Term {
             return;
         };
         let Some(step) = self.next(&id, &mut entry, step, reply, rules) else {
-            self.parked.insert(id);
+            if !self.stirred {
+                self.parked.insert(id);
+            }
             return;
         };
         self.pipeline = Some(Pipeline { id, entry, step });
@@ -233,6 +247,7 @@ impl Term {
         Some(match (step, reply) {
             (Step::Lock, Reply::Done) => Step::Confirm,
             (Step::Lock, Reply::Refused | Reply::Unclear) => Step::Owner,
+            (Step::Owner, Reply::Owner(Some(_))) if rules.has(Mutant::UnclearLockFailed) => return None,
             (Step::Owner, Reply::Owner(Some(owner)))
                 if owner == self.session || rules.has(Mutant::OwnerNotCompared) =>
             {
@@ -248,7 +263,7 @@ impl Term {
             }
             (Step::Confirm, Reply::Job(now)) if !is_unchanged(&now) => Step::Unlock,
             (Step::Confirm, Reply::Job(_)) => self.first_step(id, entry, rules),
-            (Step::Status(loss), Reply::Status(status)) => after_status(loss, entry, &status),
+            (Step::Status(loss), Reply::Status(status)) => after_status(loss, entry, &status, rules),
             (Step::Read(progress, rows), Reply::Read(read)) => {
                 self.collect(progress, rows, read, id, entry, rules)
             }
@@ -264,13 +279,16 @@ impl Term {
                     Step::Unlock
                 }
             }
+            (Step::Publish(_), _) if rules.has(Mutant::DropBeforeUploaded) => Step::Drop,
             (Step::Publish(_), _) => write(Target::Uploaded),
             (Step::Write(step), reply) => return self.after_write(step, reply, id, entry, rules),
             (Step::Open, _) => Step::Drop,
             (Step::FindFollowUp, Reply::Job(Some(follow_up))) => Step::OpenFollowUp(follow_up),
+            (Step::CreateFollowUp, _) => Step::FindFollowUp,
             // It was opened before, and is done.
             (Step::FindFollowUp, _) => Step::Drop,
             (Step::OpenFollowUp(_), _) => Step::Drop,
+            (Step::Drop, _) if entry.data.state == JobState::Processed => write(Target::Uploaded),
             (Step::Drop, _) => write(Target::Deleted),
             // Looked at and deleted again until the answer is clear.
             (Step::Unlock, Reply::Unclear) => Step::Unlock,
@@ -282,10 +300,14 @@ impl Term {
     /// The first step of a locked job, and what follows `uploaded`.
     fn first_step(&mut self, id: &JobId, entry: &JobEntry, rules: &Rules) -> Step {
         match FirstStep::of(&entry.data) {
+            FirstStep::Examine if rules.has(Mutant::ProcessedIsTrusted) => {
+                Step::Read(Progress::new(entry.data.count), Vec::new())
+            }
             FirstStep::Examine => Step::Status(None),
             FirstStep::DeliverEmpty => self.hand_over(Vec::new(), id, entry, rules),
             FirstStep::CleanUp if self.has_follow_up(id, entry, rules) => Step::FindFollowUp,
             FirstStep::CleanUp => Step::Drop,
+            FirstStep::Cancel if rules.has(Mutant::CancelWithoutOpen) => Step::Drop,
             FirstStep::Cancel => Step::Open,
             FirstStep::Delete => write(Target::Deleted),
             FirstStep::Leave => Step::Unlock,
@@ -318,6 +340,7 @@ impl Term {
             Read::Gone => Err(Loss::Missing(0)),
         };
         match added {
+            Err(_) if rules.has(Mutant::ProcessedIsTrusted) => self.hand_over(rows, id, entry, rules),
             Err(loss) => Step::Status(Some(loss)),
             Ok(()) if !progress.is_complete() => Step::Read(progress, rows),
             Ok(()) if rules.bounds.archive && entry.data.state == JobState::Processed => {
@@ -373,6 +396,11 @@ impl Term {
         }
         Some(match step.to {
             Target::Zipped(rows) => self.hand_over(rows, id, entry, rules),
+            Target::Uploaded
+                if rules.has(Mutant::FollowUpOutsideMulti) && self.has_follow_up(id, entry, rules) =>
+            {
+                Step::CreateFollowUp
+            }
             Target::Uploaded => self.first_step(id, entry, rules),
             Target::Lost(_) | Target::Returned => Step::Unlock,
             Target::Deleted => return None,
@@ -380,21 +408,27 @@ impl Term {
     }
 
     /// Takes notice of the jobs as they are: one that changed is looked at again.
-    pub(crate) fn see_jobs(&mut self, jobs: &BTreeMap<JobId, JobEntry>) {
-        let (parked, known) = (&mut self.parked, &self.jobs);
-        parked.retain(|id| jobs.get(id).is_some() && jobs.get(id) == known.get(id));
-        self.jobs.clone_from(jobs);
+    pub(crate) fn see_jobs(&mut self, jobs: &Arc<Jobs>) {
+        let known = &self.jobs;
+        let changed = |id: &JobId| jobs.get(id) != known.get(id);
+        self.stirred |= self
+            .pipeline
+            .as_ref()
+            .is_some_and(|pipeline| changed(&pipeline.id));
+        self.parked.retain(|id| !changed(id));
+        self.jobs = jobs.clone();
     }
 }
 
 /// What the store's answer means, `after` a loss was met if there was one.
-fn after_status(loss: Option<Loss>, entry: &JobEntry, status: &Status) -> Step {
+fn after_status(loss: Option<Loss>, entry: &JobEntry, status: &Status, rules: &Rules) -> Step {
     let verdict = match loss {
         None => Verdict::of(entry.data.count, status),
         Some(loss) => Verdict::after(loss, entry.data.count, status),
     };
     match verdict {
         Verdict::Collect => Step::Read(Progress::new(entry.data.count), Vec::new()),
+        _ if rules.has(Mutant::ZippedOneWay) && entry.data.state == JobState::Zipped => Step::Unlock,
         Verdict::Return => write(Target::Returned),
         Verdict::Suspect(loss) => write(Target::Lost(loss)),
     }

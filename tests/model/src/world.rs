@@ -1,18 +1,22 @@
 //! One state of everything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use distjob_core::{
-    JobId, JobState, Source, Token, Zxid,
+    Holder, JobEntry, JobId, JobState, Source, Token, Zxid,
     store::{DropReply, MetaState},
 };
 
 use crate::{
-    bounds::Faults,
+    bounds::{Faults, Lag},
     executor,
     invariants::{Broken, Event},
     ledger::Ledger,
     moves::Move,
+    mutant::Mutant,
     request::{Reply, Request, Script, Session, Who, Write},
     rules::Rules,
     store::{self, Stores},
@@ -29,8 +33,8 @@ pub struct World {
     pub(crate) saved: Option<Stores>,
     /// Requests that may yet be executed; nobody waits for their answers. In an order that is theirs alone.
     pub(crate) wire: BTreeMap<u64, Request>,
-    pub(crate) executors: Vec<Member<executor::Term>>,
-    pub(crate) watchers: Vec<Member<watcher::Term>>,
+    pub(crate) executors: Vec<Arc<Member<executor::Term>>>,
+    pub(crate) watchers: Vec<Arc<Member<watcher::Term>>>,
     /// Submitters, then the operator if there is one.
     pub(crate) submitters: Vec<Submitter>,
     /// What may still go wrong.
@@ -46,6 +50,20 @@ pub(crate) struct Member<T> {
     /// How many there were.
     pub(crate) terms: u8,
     pub(crate) term: Option<T>,
+    /// What a seeded bug carries over from the last term.
+    relic: Option<T>,
+}
+
+/// So many processes that have not begun their first term.
+fn outside<T>(count: u8) -> Vec<Arc<Member<T>>> {
+    let member = |_| {
+        Arc::new(Member {
+            terms: 0,
+            term: None,
+            relic: None,
+        })
+    };
+    (0..count).map(member).collect()
 }
 
 /// What happened, as far as an invariant needs to know.
@@ -75,18 +93,33 @@ impl World {
         submitters.extend(bounds.cancel.then(Submitter::operator));
         let mut ledger = Ledger::default();
         ledger.sessions = submitters.iter().map(Submitter::session).collect();
-        Self {
+        let mut world = Self {
             ledger,
             stores: Stores::new(),
             saved: None,
             wire: BTreeMap::new(),
-            executors: vec![Member { terms: 0, term: None }; usize::from(bounds.executors)],
-            watchers: vec![Member { terms: 0, term: None }; usize::from(bounds.watchers)],
+            executors: outside(bounds.executors),
+            watchers: outside(bounds.watchers),
             submitters,
             left: bounds.faults,
             facts: Facts::default(),
             broken: None,
+        };
+        if bounds.lag == Lag::Nobody {
+            world.assemble(rules);
         }
+        world
+    }
+
+    /// Registers all members: where nobody lags behind, it makes no difference who came first.
+    fn assemble(&mut self, rules: &Rules) {
+        for who in self.members() {
+            if let Some(request) = self.begin(who, &Move::Register, rules) {
+                let reply = self.execute(&request, rules);
+                self.hand_over(who, &Move::Register, reply, rules);
+            }
+        }
+        self.see_everything(rules);
     }
 
     /// The session that a process believes to have.
@@ -114,9 +147,30 @@ impl World {
     pub(crate) fn execute(&mut self, request: &Request, rules: &Rules) -> Reply {
         match request {
             Request::Store(id, script) => store::execute(&mut self.stores, id, script, rules.mutant),
-            Request::Ledger(session, write) => self.ledger.execute(*session, write, rules.mutant),
+            Request::Ledger(session, write) => {
+                let reply = self.ledger.execute(*session, write, rules);
+                if let (Write::Lock(id, _), Reply::Done, false) = (write, &reply, rules.bounds.gaps) {
+                    self.forget_unlocks(id);
+                }
+                reply
+            }
             Request::Publish(..) => Reply::Done,
         }
+    }
+
+    /// Executes a request that nobody waits for any more.
+    pub(crate) fn execute_late(&mut self, request: &Request, rules: &Rules) -> Reply {
+        if let (Request::Ledger(_, Write::Unlock(id)), true) = (request, rules.bounds.gaps) {
+            self.ledger.locks.remove(id);
+        }
+        self.execute(request, rules)
+    }
+
+    /// A late request to give a lock back would take the next one away, whose ever that is: ZooKeeper compares versions.
+    /// A known gap, which is left out.
+    fn forget_unlocks(&mut self, id: &JobId) {
+        let is_of_id = |late: &Request| matches!(late, Request::Ledger(_, Write::Unlock(of)) if of == id);
+        self.wire.retain(|_, late| !is_of_id(late));
     }
 
     /// The choices of a process.
@@ -156,7 +210,7 @@ impl World {
     pub(crate) fn begin(&mut self, who: Who, chosen: &Move, rules: &Rules) -> Option<Request> {
         match who {
             Who::Executor(n) => {
-                let member = &mut self.executors[usize::from(n)];
+                let member = Arc::make_mut(&mut self.executors[usize::from(n)]);
                 let Some(term) = &mut member.term else {
                     return Some(member.registers(who));
                 };
@@ -164,7 +218,7 @@ impl World {
                 term.request(chosen, rules)
             }
             Who::Watcher(n) => {
-                let member = &mut self.watchers[usize::from(n)];
+                let member = Arc::make_mut(&mut self.watchers[usize::from(n)]);
                 let Some(term) = &mut member.term else {
                     return Some(member.registers(who));
                 };
@@ -180,18 +234,18 @@ impl World {
     /// Hands the answer to the process that waits for it.
     pub(crate) fn hand_over(&mut self, who: Who, chosen: &Move, reply: Reply, rules: &Rules) {
         if reply == Reply::SessionOver || *chosen == Move::Leave {
-            self.forget(who);
+            self.hear(who, rules);
             return;
         }
         match (who, reply) {
             (Who::Executor(_) | Who::Watcher(_), Reply::Registered(holder)) => self.registered(who, holder),
             (Who::Executor(n), reply) => {
-                if let Some(term) = &mut self.executors[usize::from(n)].term {
+                if let Some(term) = &mut Arc::make_mut(&mut self.executors[usize::from(n)]).term {
                     term.take(chosen, reply, rules);
                 }
             }
             (Who::Watcher(n), reply) => {
-                if let Some(term) = &mut self.watchers[usize::from(n)].term {
+                if let Some(term) = &mut Arc::make_mut(&mut self.watchers[usize::from(n)]).term {
                     term.take(reply, rules);
                 }
             }
@@ -203,35 +257,54 @@ impl World {
         }
     }
 
-    fn registered(&mut self, who: Who, holder: distjob_core::Holder) {
+    fn registered(&mut self, who: Who, holder: Holder) {
         match who {
             Who::Executor(n) => {
-                let member = &mut self.executors[usize::from(n)];
+                let member = Arc::make_mut(&mut self.executors[usize::from(n)]);
                 member.terms += 1;
                 let session = Session {
                     who,
                     term: member.terms,
                 };
-                member.term = Some(executor::Term::new(session, holder));
+                let mut term = executor::Term::new(session, holder);
+                term.ghosts = member.relic.take().map_or(Vec::new(), |relic| relic.hands);
+                member.term = Some(term);
             }
             Who::Watcher(n) => {
-                let member = &mut self.watchers[usize::from(n)];
+                let member = Arc::make_mut(&mut self.watchers[usize::from(n)]);
                 member.terms += 1;
                 let session = Session {
                     who,
                     term: member.terms,
                 };
-                member.term = Some(watcher::Term::new(session));
+                let mut term = watcher::Term::new(session);
+                term.pipeline = member.relic.take().and_then(|relic| relic.pipeline);
+                member.term = Some(term);
             }
             Who::Submitter(_) | Who::Operator => {}
+        }
+    }
+
+    /// A process hears that its session is over, and forgets its term. What a seeded bug keeps is kept.
+    pub(crate) fn hear(&mut self, who: Who, rules: &Rules) {
+        match who {
+            Who::Executor(n) if rules.has(Mutant::LeasesOutliveSession) => {
+                let member = Arc::make_mut(&mut self.executors[usize::from(n)]);
+                member.relic = member.term.take();
+            }
+            Who::Watcher(n) if rules.has(Mutant::LockOutlivesSession) => {
+                let member = Arc::make_mut(&mut self.watchers[usize::from(n)]);
+                member.relic = member.term.take();
+            }
+            _ => self.forget(who),
         }
     }
 
     /// A process forgets its term: it was killed, or it heard that its session is over.
     pub(crate) fn forget(&mut self, who: Who) {
         match who {
-            Who::Executor(n) => self.executors[usize::from(n)].term = None,
-            Who::Watcher(n) => self.watchers[usize::from(n)].term = None,
+            Who::Executor(n) => Arc::make_mut(&mut self.executors[usize::from(n)]).term = None,
+            Who::Watcher(n) => Arc::make_mut(&mut self.watchers[usize::from(n)]).term = None,
             Who::Submitter(_) | Who::Operator => {
                 if let Some(submitter) = self.submitters.iter_mut().find(|submitter| submitter.who == who) {
                     submitter.step = crate::submitter::Step::Over;
@@ -240,9 +313,14 @@ impl World {
         }
     }
 
+    /// Whether a job with these tasks was dropped before. A plain list may be pushed again, and nobody can tell.
+    pub(crate) fn is_spent(&self, source: &Source) -> bool {
+        *source != Source::Plain && self.facts.spent.contains(source)
+    }
+
     /// Whether nothing of a job is left but what an operator must decide about.
     pub(crate) fn is_at_rest(&self) -> bool {
-        let is_lost = |job: &distjob_core::JobEntry| job.data.state == JobState::Lost;
+        let is_lost = |job: &JobEntry| job.data.state == JobState::Lost;
         self.submitters.iter().all(Submitter::is_over) && self.ledger.jobs.values().all(is_lost)
     }
 
@@ -251,17 +329,23 @@ impl World {
         let mut lists = Vec::new();
         for (id, keys) in &self.stores {
             let free = keys.sources.keys().filter(|source| {
-                let is_named = self.ledger.jobs.values().any(|job| job.data.source == **source);
+                let wants = |job: &JobEntry| job.data.source == **source && job.data.state != JobState::Lost;
+                let is_named = self.ledger.jobs.values().any(wants);
+                // No request is as old as that.
+                let is_coming = self.wire.values().any(|late| late.creates_from(source));
                 let is_attended = self
                     .submitters
                     .iter()
                     .any(|submitter| !submitter.is_over() && submitter.data(rules).source == **source);
+                let is_abandoned = rules.has(Mutant::UnclearCreateFailed) && !is_attended;
                 let is_staging = self
                     .watchers
                     .iter()
                     .filter_map(|member| member.term.as_ref())
                     .any(|term| term.stages(source));
-                **source != Source::Plain && !is_named && !is_attended && !is_staging
+                let for_ever = rules.has(Mutant::StagedForEver) && source.as_str().starts_with('w');
+                let is_needed = (is_named || is_coming) && !is_abandoned;
+                **source != Source::Plain && !for_ever && !is_needed && !is_attended && !is_staging
             });
             lists.extend(free.map(|source| (id.clone(), source.clone())));
         }
@@ -270,7 +354,7 @@ impl World {
 
     /// Whether the store holds nothing but tombstones.
     pub(crate) fn is_clean(&self) -> bool {
-        let is_tomb = |keys: &distjob_core::store::model::Model| {
+        let is_tomb = |keys: &Arc<distjob_core::store::model::Model>| {
             keys.sources.is_empty()
                 && keys
                     .meta
@@ -315,12 +399,12 @@ impl World {
         let jobs = &self.ledger.jobs;
         match who {
             Who::Executor(n) => {
-                if let Some(term) = &mut self.executors[usize::from(n)].term {
+                if let Some(term) = &mut Arc::make_mut(&mut self.executors[usize::from(n)]).term {
                     term.see_jobs(jobs);
                 }
             }
             Who::Watcher(n) => {
-                if let Some(term) = &mut self.watchers[usize::from(n)].term {
+                if let Some(term) = &mut Arc::make_mut(&mut self.watchers[usize::from(n)]).term {
                     term.see_jobs(jobs);
                 }
             }
@@ -330,7 +414,7 @@ impl World {
 
     pub(crate) fn see_members(&mut self, who: Who, rules: &Rules) {
         if let Who::Executor(n) = who
-            && let Some(term) = &mut self.executors[usize::from(n)].term
+            && let Some(term) = &mut Arc::make_mut(&mut self.executors[usize::from(n)]).term
         {
             term.see_members(&self.ledger.executors, rules);
         }
@@ -340,6 +424,9 @@ impl World {
     pub(crate) fn see_everything(&mut self, rules: &Rules) {
         for who in self.members() {
             let session = self.session_of(who);
+            if rules.lags(who) {
+                continue;
+            }
             if session.is_none_or(|session| !self.ledger.sessions.contains(&session)) {
                 continue;
             }
@@ -354,7 +441,7 @@ impl World {
 
     pub(crate) fn unpark(&mut self, who: Who) {
         if let Who::Watcher(n) = who
-            && let Some(term) = &mut self.watchers[usize::from(n)].term
+            && let Some(term) = &mut Arc::make_mut(&mut self.watchers[usize::from(n)]).term
         {
             term.parked.clear();
         }
@@ -362,7 +449,7 @@ impl World {
 
     pub(crate) fn stop(&mut self, who: Who) {
         if let Who::Executor(n) = who
-            && let Some(term) = &mut self.executors[usize::from(n)].term
+            && let Some(term) = &mut Arc::make_mut(&mut self.executors[usize::from(n)]).term
         {
             term.leave();
         }
@@ -370,8 +457,8 @@ impl World {
 
     pub(crate) fn expire_list(&mut self, id: &JobId, source: &Source) {
         if let Some(keys) = self.stores.get_mut(id) {
-            keys.expire_source(source);
-            if *keys == distjob_core::store::model::Model::default() {
+            Arc::make_mut(keys).expire_source(source);
+            if **keys == distjob_core::store::model::Model::default() {
                 self.stores.remove(id);
             }
         }
@@ -401,6 +488,11 @@ impl World {
                 facts.spent.insert(source.clone());
             }
             Event::Executed(Request::Ledger(_, Write::SetLocked(_, _, _, Some((id, _)))), Reply::Done) => {
+                *facts.follow_ups.entry(id.clone()).or_default() += 1;
+            }
+            Event::Executed(Request::Ledger(session, Write::Create(id, _)), Reply::Job(_))
+                if matches!(session.who, Who::Watcher(_)) =>
+            {
                 *facts.follow_ups.entry(id.clone()).or_default() += 1;
             }
             _ => {}

@@ -6,7 +6,7 @@ use super::Event;
 use crate::{rules::Rules, world::World};
 
 pub(super) fn check(before: &World, _: &Event, after: &World, _: &Rules) -> Result<(), String> {
-    for (id, job) in &before.ledger.jobs {
+    for (id, job) in before.ledger.jobs.iter() {
         if after.ledger.jobs.get(id).is_some_and(|now| now.life == job.life) {
             continue;
         }

@@ -9,9 +9,12 @@ pub(super) fn check(before: &World, _: &Event, after: &World, rules: &Rules) -> 
     if let Some((id, times)) = after.facts.follow_ups.iter().find(|(_, times)| **times > 1) {
         return Err(format!("follow-up {id} was created {times} times"));
     }
-    for (id, job) in &before.ledger.jobs {
+    for (id, job) in before.ledger.jobs.iter() {
         let is_deleted = after.ledger.jobs.get(id).is_none_or(|now| now.life != job.life);
-        let Some(follow_up) = rules.follow_up(id, job.life).filter(|_| is_deleted) else {
+        if !is_deleted {
+            continue;
+        }
+        let Some(follow_up) = rules.follow_up(id, job.life) else {
             continue;
         };
         let was_created = after.facts.follow_ups.contains_key(&follow_up);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use distjob_core::{JobState, store::model::Model};
+use distjob_core::JobState;
 
 use super::Event;
 use crate::{
@@ -14,10 +14,12 @@ use crate::{
 
 pub(super) fn check(_: &World, event: &Event, after: &World, rules: &Rules) -> Result<(), String> {
     match event {
-        Event::Executed(Request::Store(id, _), _) => match after.stores.get(id).map(Model::partition) {
-            Some(Err(violation)) => Err(format!("the pieces of job {id} are no partition: {violation}")),
-            _ => Ok(()),
-        },
+        Event::Executed(Request::Store(id, _), _) => {
+            match after.stores.get(id).map(|keys| keys.partition()) {
+                Some(Err(violation)) => Err(format!("the pieces of job {id} are no partition: {violation}")),
+                _ => Ok(()),
+            }
+        }
         Event::Executed(Request::Publish(_, _, rows), _) => is_whole(rows, rules),
         Event::Executed(Request::Ledger(_, Write::SetLocked(id, before, data, _)), Reply::Done)
             if data.state == JobState::Uploaded

@@ -2,7 +2,7 @@
 
 use distjob_core::{
     Lease, TaskRange,
-    store::{MetaState, model::Model},
+    store::{Claim, DropReply, MetaState, Standing, model::Model},
 };
 
 use super::Mutant;
@@ -33,6 +33,53 @@ pub(crate) fn execute(mutant: Mutant, keys: &mut Model, script: &Script) -> Opti
                 }
             }
             Some(run(keys, script))
+        }
+        (
+            Mutant::UnknownLeasesKept,
+            Script::Claim {
+                life,
+                holder,
+                want,
+                isolate,
+                isolated,
+                ..
+            },
+        ) => {
+            let leases = keys.leases.get(holder).into_iter().flatten();
+            let all = leases.map(|lease| lease.range.hi()).collect();
+            let claim = Script::Claim {
+                life: *life,
+                holder: holder.clone(),
+                want: *want,
+                isolate: *isolate,
+                isolated: *isolated,
+                held: all,
+            };
+            Some(run(keys, &claim))
+        }
+        (Mutant::CompleteNotSaid, Script::Claim { .. }) => Some(match run(keys, script) {
+            Reply::Claim(Claim::Complete) => {
+                let count = keys.meta.as_ref().map_or(0, |meta| meta.count);
+                Reply::Claim(Claim::None {
+                    committed: count,
+                    count,
+                    holders: Vec::new(),
+                })
+            }
+            other => other,
+        }),
+        (Mutant::DropWithoutLife, Script::Drop { life, source }) => {
+            let stands = keys.meta.as_ref().map_or(*life, |meta| meta.life);
+            let drop = Script::Drop {
+                life: stands,
+                source: source.clone(),
+            };
+            Some(run(keys, &drop))
+        }
+        (Mutant::CancelWithoutOpen, Script::Drop { life, .. })
+            if keys.standing(*life) == Standing::Absent =>
+        {
+            Some(Reply::Dropped(DropReply::Dropped))
         }
         _ => None,
     }
