@@ -5,8 +5,10 @@
 //! [`ZkError::SessionOver`].
 //!
 //! ZooKeeper compares versions, and an id that comes back to life begins again with the same ones. So every write
-//! looks at the job's life first; a life that ends and a next one that reaches the same version between this look and
-//! the write cannot be told apart.
+//! looks at the job's life first. Nobody else ends a life that is locked, and a server that has told of the lock knows
+//! the life that it is for; a write without a lock has the leader asked, as a server that lags behind may still show a
+//! life that is over. A life that ends and a next one that reaches the same version between this look and a write
+//! without a lock cannot be told apart.
 //!
 //! # Cancel safety
 //! Dropping the future of a write leaves it unclear: it may take effect, or have done so. A lock that was asked for may
@@ -119,6 +121,12 @@ impl Ledger {
     /// # Errors
     /// [`ZkError::Refused`] or [`ZkError::SessionOver`].
     pub async fn set(&self, id: &JobId, before: &JobEntry, data: &JobData) -> Result<Written, ZkError> {
+        // A version tells two lives of an id apart no better than a server that lags behind does, and no lock keeps this
+        // one from ending.
+        let now = self.read_fresh(id).await?;
+        if !is_unchanged(before, &now) {
+            return Ok(Written::Overtaken(now));
+        }
         let path = self.session.layout().job(id);
         let bytes = data.to_string().into_bytes();
         self.write(id, before, Some(data.state), || async {
@@ -214,6 +222,9 @@ impl Ledger {
         }
         let path = self.session.layout().job(&lock.id);
         let bytes = data.to_string().into_bytes();
+        if let Some(now) = self.overtaken(&lock.id, before).await? {
+            return Ok(Written::Overtaken(now));
+        }
         self.write(&lock.id, before, Some(data.state), || async {
             let multi = self.session.client().multi(&[
                 Op::Check {
@@ -241,6 +252,9 @@ impl Ledger {
             return Ok(Written::LockLost);
         }
         let path = self.session.layout().job(&lock.id);
+        if let Some(now) = self.overtaken(&lock.id, before).await? {
+            return Ok(Written::Overtaken(now));
+        }
         self.write(&lock.id, before, None, || async {
             let multi = self.session.client().multi(&[
                 Op::Delete {
@@ -309,18 +323,17 @@ impl Ledger {
         Ok(stat.map(|stat| stat.ephemeral_owner))
     }
 
-    /// What stands there when it is not `before`.
+    /// What stands there when it is not `before`, as far as this session may know that has the job's lock.
     async fn overtaken(&self, id: &JobId, before: &JobEntry) -> Result<Option<JobRead>, ZkError> {
-        let is_unchanged = |read: &JobRead| matches!(read, JobRead::Job(now) if before.is_unchanged_in(now));
         // Nearly always all that it takes. Of a difference a server that lags behind is no judge.
-        if self.read(id).await.is_ok_and(|read| is_unchanged(&read)) {
+        if self.read(id).await.is_ok_and(|read| is_unchanged(before, &read)) {
             return Ok(None);
         }
         let now = self.read_fresh(id).await?;
-        Ok((!is_unchanged(&now)).then_some(now))
+        Ok((!is_unchanged(before, &now)).then_some(now))
     }
 
-    /// Sends a versioned write until it is clear what became of it.
+    /// Sends a versioned write, after a look at the job's life, until it is clear what became of it.
     async fn write<F>(
         &self,
         id: &JobId,
@@ -331,9 +344,6 @@ impl Ledger {
     where
         F: Future<Output = Result<(), ZkError>>,
     {
-        if let Some(now) = self.overtaken(id, before).await? {
-            return Ok(Written::Overtaken(now));
-        }
         let mut unclear = false;
         let mut attempt = 0;
         loop {
@@ -365,6 +375,11 @@ impl Ledger {
             attempt += 1;
         }
     }
+}
+
+/// Whether a job is in the same life and state as before.
+fn is_unchanged(before: &JobEntry, read: &JobRead) -> bool {
+    matches!(read, JobRead::Job(now) if before.is_unchanged_in(now))
 }
 
 const fn is_staged(data: &JobData) -> bool {

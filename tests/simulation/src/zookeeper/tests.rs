@@ -6,9 +6,13 @@ mod watches;
 
 use std::{sync::Arc, time::Duration};
 
+use distjob_core::Layout;
 use distjob_runtime::{
     chance,
-    zk::client::{Mode, SessionClient, SessionState},
+    zk::{
+        SessionSettings,
+        client::{Mode, SessionClient, SessionState},
+    },
 };
 use tokio::time::timeout;
 
@@ -52,6 +56,16 @@ impl Site {
     /// The client of a process of its own, at any server.
     async fn client(&self, node: u16) -> Client {
         self.client_at("", node).await
+    }
+
+    fn session_settings(&self, servers: &str, node: u16) -> SessionSettings {
+        SessionSettings {
+            connect: servers.to_owned(),
+            connector: self.ensemble.connector(process(node)),
+            layout: Layout::new("/distjob").unwrap(),
+            session_timeout: SESSION_TIMEOUT,
+            operation_timeout: SESSION_TIMEOUT / 2,
+        }
     }
 
     async fn client_at(&self, servers: &str, node: u16) -> Client {

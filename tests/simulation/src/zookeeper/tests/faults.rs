@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use distjob_core::{Layout, MemberInfo, MemberName, Role};
+use distjob_core::{MemberInfo, MemberName, Role};
 use distjob_runtime::zk::{
-    Session, SessionSettings, Term, TermSettings, ZkError,
+    Session, Term, TermSettings, ZkError,
     client::{Mode, NodeEvent, SessionState},
 };
 use tokio::time::{Instant, sleep, timeout};
@@ -258,13 +258,7 @@ async fn without_a_quorum_nothing_is_answered_and_no_session_ends() {
 async fn a_member_joins_is_seen_and_is_proven_dead_when_its_session_has_ended() {
     let site = Site::new(9);
     let settings = |node| TermSettings {
-        session: SessionSettings {
-            connect: String::new(),
-            connector: site.ensemble.connector(process(node)),
-            layout: Layout::new("/distjob").unwrap(),
-            session_timeout: SESSION_TIMEOUT,
-            operation_timeout: Duration::from_secs(2),
-        },
+        session: site.session_settings("", node),
         role: Role::Executor,
         scrub_every: LONG * 60,
     };
