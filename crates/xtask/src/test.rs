@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Which clusters are simulated; each takes some milliseconds.
-const SIMULATED_SEEDS: &str = "0..3000";
+const SIMULATED_SEEDS: &str = "0..5000";
 
 /// Runs what `runner_args` select, or everything where there are none.
 pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
