@@ -70,7 +70,8 @@ pub(super) fn watcher(cluster: &Cluster, process: Process, stop: Stop) -> BoxFut
 
 impl Cluster {
     /// Both stores, for a process that ends by itself.
-    pub(crate) fn reach(&self, process: Process) -> Arc<Reach> {
+    #[must_use]
+    pub fn reach(&self, process: Process) -> Arc<Reach> {
         let mut config: submitter::Config = shipped(submitter::EMBEDDED_CONFIG);
         self.adjust(&mut config.zookeeper, &mut config.redis);
         let session = self.session(process, &config.zookeeper);

@@ -23,7 +23,10 @@ use crate::{
 const PUSH_TASKS: usize = 7;
 
 /// How long a script waits for an id to be free.
-const PLAIN_PATIENCE: Duration = Duration::from_secs(30);
+const PLAIN_PATIENCE: Duration = Duration::from_secs(40);
+
+/// Servers look for sessions that are over so often, and messages are late, too.
+const LATE_MS: u64 = 4000;
 
 /// How long pushed tasks live without a sign of life of their submitter.
 const STAGING_TTL: Duration = Duration::from_secs(40);
@@ -100,12 +103,18 @@ impl Cluster {
         }
         let reach = self.reach(process);
         let is_free = async {
+            let mut was_used = self.was_submitted(submission);
             while reach
                 .zookeeper(|ledger| async move { ledger.read_fresh(id).await })
                 .await?
                 != JobRead::Gone
             {
+                was_used = true;
                 sleep(Duration::from_millis(100)).await;
+            }
+            if was_used {
+                // What somebody still has to say of the earlier job must not reach this one.
+                sleep(self.longest_silence()).await;
             }
             anyhow::Ok(())
         };
@@ -133,6 +142,18 @@ impl Cluster {
             Ok(other) => Answer::Unclear(format!("{other:?}")),
             Err(error) => Answer::Unclear(format!("{error:#}")),
         }
+    }
+
+    /// Whether there was an earlier submission of that id.
+    fn was_submitted(&self, submission: &Submission) -> bool {
+        let attempts = self.history().attempts();
+        let mut others = attempts.iter().map(|other| &other.submission);
+        others.any(|other| other.number != submission.number && other.id == submission.id)
+    }
+
+    /// After so long a session whose client is not heard of is over, and all that it sent refused.
+    fn longest_silence(&self) -> Duration {
+        Duration::from_millis(self.plan().settings.session_timeout_ms + LATE_MS)
     }
 
     /// Whether an earlier plain submission of that id may have pushed without creating its job, which nobody could tell.

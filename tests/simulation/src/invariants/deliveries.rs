@@ -30,7 +30,7 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
             violations.push(format!("submission {number} of {} {why}", attempt.submission.id));
         }
     }
-    violations.extend(check_order(evidence));
+    violations.extend(check_order(evidence, &lives));
     violations
 }
 
@@ -168,21 +168,29 @@ fn is_delivery_of(delivery: &Delivery, attempt: &Attempt) -> bool {
 }
 
 /// No file of an older life replaces that of a newer one: what stands there at last is what was delivered last.
-fn check_order(evidence: &Evidence) -> Vec<String> {
-    let mut newest: BTreeMap<_, u32> = BTreeMap::new();
+fn check_order(evidence: &Evidence, lives: &[Life]) -> Vec<String> {
+    let born = |delivery: &Delivery| {
+        let attempts = evidence.attempts.iter();
+        let mut of_it = attempts.filter(|attempt| is_delivery_of(delivery, attempt));
+        let attempt = of_it.next()?;
+        lives.iter().rposition(|life| is_of(life, attempt))
+    };
+    let mut newest = BTreeMap::new();
     let mut violations = Vec::new();
-    for delivery in &evidence.deliveries {
-        let Ok(Some(number)) = submission_of(delivery) else {
-            continue;
-        };
-        let newest = newest.entry((&delivery.queue, &delivery.id)).or_insert(number);
-        if number < *newest {
+    for delivery in evidence
+        .deliveries
+        .iter()
+        .filter(|delivery| !delivery.lines.is_empty())
+    {
+        let Some(born) = born(delivery) else { continue };
+        let newest = newest.entry((&delivery.queue, &delivery.id)).or_insert(born);
+        if born < *newest {
             violations.push(format!(
-                "{} of submission {number} replaces that of submission {newest} at {} ms",
+                "the file of {} at {} ms replaces that of a later life",
                 delivery.id, delivery.at_ms
             ));
         }
-        *newest = number.max(*newest);
+        *newest = born.max(*newest);
     }
     violations
 }
