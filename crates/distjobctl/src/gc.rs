@@ -2,6 +2,9 @@
 //!
 //! A Redis that was rolled back to before a `drop` has the keys of a job again that is gone from the ledger. That it is
 //! gone is proven like a death: by one list of all jobs that is at least as new as the job's creation and lacks its id.
+//!
+//! The same goes for a tombstone without a time to live. No script leaves one, but half of a script does: a Redis that
+//! starts with a log that was cut off within one may run what is left of it.
 
 use std::{
     collections::HashSet,
@@ -10,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use distjob_core::{Source, belonging::Belonging, store::MetaState};
+use distjob_core::{Source, belonging::Belonging};
 use distjob_runtime::{exit::Status, reach::Reach, store::MetaEntry};
 use serde::Serialize;
 
@@ -54,7 +57,7 @@ pub(crate) async fn run(
                 .unwrap_or_else(|| "redis has no ledger mark yet".to_owned())
         ),
     }
-    let open = open_jobs(reach).await?;
+    let staying = staying_jobs(reach).await?;
     // Only now: the newer the list, the more it proves.
     let (names, as_of) = survey::list(reach).await?;
     let names: HashSet<_> = names.iter().map(String::as_str).collect();
@@ -63,7 +66,7 @@ pub(crate) async fn run(
         dropped: Vec::new(),
         kept: 0,
     };
-    for entry in open {
+    for entry in staying {
         if names.contains(entry.id.as_str()) || as_of < entry.life {
             report.kept += 1;
             continue;
@@ -76,24 +79,20 @@ pub(crate) async fn run(
     Ok(Status::Success)
 }
 
-/// All jobs that stand in the store, each once.
-async fn open_jobs(reach: &Reach) -> anyhow::Result<Vec<MetaEntry>> {
-    let (mut open, mut cursor) = (Vec::new(), Some(0));
+/// All jobs of the store that do not expire, each once.
+async fn staying_jobs(reach: &Reach) -> anyhow::Result<Vec<MetaEntry>> {
+    let (mut staying, mut cursor) = (Vec::new(), Some(0));
     while let Some(from) = cursor {
         let page = reach
             .redis(|| reach.store().scan(from))
             .await
             .context("go through the jobs in redis")?;
-        open.extend(
-            page.jobs
-                .into_iter()
-                .filter(|entry| entry.state == MetaState::Open),
-        );
+        staying.extend(page.jobs.into_iter().filter(|entry| entry.stays));
         cursor = page.next;
     }
-    open.sort_by(|a, b| (&a.id, a.life).cmp(&(&b.id, b.life)));
-    open.dedup();
-    Ok(open)
+    staying.sort_by(|a, b| (&a.id, a.life).cmp(&(&b.id, b.life)));
+    staying.dedup();
+    Ok(staying)
 }
 
 /// Drops one job, unless another life of its id has begun meanwhile.
@@ -105,10 +104,7 @@ async fn drop_job(
 ) -> anyhow::Result<Option<Dropped>> {
     let id = &entry.id;
     let inspection = survey::inspect(reach, id, &Source::Plain).await?;
-    let Some(meta) = inspection
-        .meta
-        .filter(|meta| meta.life == entry.life && meta.state == MetaState::Open)
-    else {
+    let Some(meta) = inspection.meta.filter(|meta| meta.life == entry.life) else {
         return Ok(None);
     };
     if !dry_run {

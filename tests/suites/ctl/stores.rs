@@ -55,6 +55,23 @@ async fn gc_drops_what_is_provably_gone_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn gc_gives_a_tombstone_that_lost_its_time_to_live_another_one() {
+    let world = World::shared().await.unwrap();
+    submit(&world, "done", 3).await;
+    crate::drop_job(&world, "done").await;
+    delete_job(&world, "done").await;
+    let tombstone = format!("{}{{done}}:meta", world.prefix());
+    let mut redis = world.redis().await.unwrap();
+    redis.persist::<_, ()>(&tombstone).await.unwrap();
+
+    let (status, found) = report(&world, &["gc"]).await;
+    assert_eq!((status, &found["dropped"][0]["id"]), (0, &json!("done")));
+    assert!(redis.ttl::<_, i64>(&tombstone).await.unwrap() > 0);
+    let (_, again) = report(&world, &["gc"]).await;
+    assert_eq!(again["dropped"], json!([]));
+}
+
+#[tokio::test]
 async fn gc_keeps_its_hands_off_a_store_of_another_ledger() {
     let world = World::shared().await.unwrap();
     submit(&world, "job", 3).await;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
-use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Isolated, MetaState, Push, PushRequest};
+use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Isolated, Push, PushRequest};
 use distjob_core::{JobId, Source, Zxid};
 use distjob_runtime::store::{JobStore, StoreError, StoreSettings, retrying};
 use harness::{Effect, Proxy, Trigger};
@@ -317,7 +317,7 @@ async fn a_walk_over_all_jobs_sees_each_of_them_and_nothing_else() {
         let page = fixture.store.scan(from).await.unwrap();
         for job in page.jobs {
             assert_eq!(job.life, LIFE);
-            if job.state == MetaState::Gone {
+            if !job.stays {
                 gone.insert(job.id.to_string());
             }
             seen.insert(job.id.to_string());

@@ -1,6 +1,6 @@
 //! What going through all jobs that the store knows, page by page, brings.
 
-use distjob_core::{JobId, Zxid, store::MetaState};
+use distjob_core::{JobId, Zxid};
 
 /// A job that the store knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,8 +9,8 @@ pub struct MetaEntry {
     pub id: JobId,
     /// Which life of it.
     pub life: Zxid,
-    /// Whether it is open or a tombstone.
-    pub state: MetaState,
+    /// Whether it stays until somebody drops it: an open job, or a tombstone that lost its time to live.
+    pub stays: bool,
 }
 
 /// Some of the jobs.

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use distjob_core::{
     Holder, JobId, Source, TaskRange, Token, Zxid,
     store::{
-        Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
-        ReadRequest, Status,
+        Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, MetaState, Open, Push,
+        PushRequest, Read, ReadRequest, Status,
     },
 };
 use distjob_runtime::store::{Freeing, Memory, MetaEntry, MetaPage};
@@ -292,7 +292,7 @@ impl Redis {
             Some(MetaEntry {
                 id,
                 life: meta.life,
-                state: meta.state,
+                stays: meta.state == MetaState::Open,
             })
         };
         Ok(MetaPage {

@@ -1,6 +1,6 @@
 //! Going through all jobs that the store knows, page by page.
 
-use distjob_core::{JobId, store::MetaState};
+use distjob_core::JobId;
 use futures::future::try_join_all;
 
 use super::{RedisLine, StoreError, shape};
@@ -31,8 +31,9 @@ impl RedisLine {
     }
 
     async fn meta_entry(&self, id: JobId) -> Result<Option<MetaEntry>, StoreError> {
+        let key = self.keys.job(&id).meta;
         let mut get = redis::cmd("HMGET");
-        get.arg(self.keys.job(&id).meta).arg("J").arg("state");
+        get.arg(&key).arg("J").arg("state");
         let value = match self.plain(&get).await {
             // Of another type: not ours.
             Err(StoreError::Rejected(_)) => return Ok(None),
@@ -40,14 +41,17 @@ impl RedisLine {
         };
         let (life, state): (Option<String>, Option<String>) =
             redis::from_redis_value(value).map_err(shape)?;
-        let entry = life.and_then(|life| life.parse().ok()).map(|life| MetaEntry {
-            id,
-            life,
-            state: match state.as_deref() {
-                Some("open") => MetaState::Open,
-                _ => MetaState::Gone,
-            },
-        });
-        Ok(entry)
+        let Some(life) = life.and_then(|life| life.parse().ok()) else {
+            return Ok(None);
+        };
+        let stays = state.as_deref() == Some("open") || !self.expires(&key).await?;
+        Ok(Some(MetaEntry { id, life, stays }))
+    }
+
+    /// Whether the key has a time to live, or is gone already.
+    async fn expires(&self, key: &str) -> Result<bool, StoreError> {
+        let ttl: i64 =
+            redis::from_redis_value(self.plain(redis::cmd("TTL").arg(key)).await?).map_err(shape)?;
+        Ok(ttl != -1)
     }
 }
