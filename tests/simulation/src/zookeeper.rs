@@ -12,15 +12,17 @@
 //! ephemerals in one transaction. A client that has seen more than a server knows is sent away. Requests that come
 //! through a server that the session has left are refused.
 //!
-//! Reading order: [`Ensemble`] (the faults), `world` (what goes on in the order of time), `leader`, `server`, `tree`,
+//! Reading order: [`Ensemble`], `faults` (what can go wrong with it), `world` (what goes on in the order of time), `leader`, `server`, `tree`,
 //! `watches`, `client`.
 
 mod client;
+mod faults;
 mod flaw;
 mod leader;
 mod message;
 mod server;
 mod tree;
+mod txn;
 mod watches;
 mod world;
 
@@ -28,26 +30,25 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use distjob_runtime::zk::client::Connect;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 use self::{
     client::Connector,
-    message::{Greeting, Refusal, Reply, Request},
+    message::{Greeting, Request},
     server::{ConnectionId, Origin},
-    tree::Stamp,
     world::World,
 };
 pub use self::{
     flaw::Flaw,
     tree::{Change, Znode},
+    txn::{Cause, Txn},
 };
 use crate::{
     network::{Network, Process, Server, ServerEnd},
@@ -99,71 +100,6 @@ impl Default for EnsembleSettings {
     }
 }
 
-/// Why there is a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// A client wrote.
-    Write,
-    /// A session was granted.
-    Opened,
-    /// Its client closed it.
-    Closed,
-    /// It was not heard of for too long, or was made to end.
-    Expired,
-}
-
-/// Something that took effect: all of its changes at once.
-#[derive(Debug, Clone)]
-pub struct Txn {
-    /// Its place in the order of all transactions.
-    pub zxid: i64,
-    /// When: milliseconds since 1970 by the simulated date.
-    pub date_ms: i64,
-    /// Whose session it was.
-    pub session: i64,
-    /// The process that opened that session.
-    pub process: Process,
-    /// Why.
-    pub cause: Cause,
-    /// What changed, in order.
-    pub changes: Vec<Change>,
-    result: Result<Reply, Refusal>,
-}
-
-impl Txn {
-    fn stamp(&self) -> Stamp {
-        Stamp {
-            zxid: self.zxid,
-            date_ms: self.date_ms,
-            session: self.session,
-        }
-    }
-
-    fn ends_session(&self) -> bool {
-        matches!(self.cause, Cause::Closed | Cause::Expired)
-    }
-}
-
-impl fmt::Display for Txn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            zxid,
-            session,
-            process,
-            ..
-        } = self;
-        write!(f, "zk {zxid:x} {:?} by {process} as {session:x}:", self.cause)?;
-        for Change {
-            path, what, after, ..
-        } in &self.changes
-        {
-            let after = String::from_utf8_lossy(after.as_deref().unwrap_or_default());
-            write!(f, " {what:?} {path} {after}")?;
-        }
-        Ok(())
-    }
-}
-
 /// The ensemble of one run. Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Ensemble(Arc<Shared>);
@@ -211,100 +147,6 @@ impl Ensemble {
     #[must_use]
     pub fn leader(&self) -> Option<usize> {
         self.world().leading
-    }
-
-    /// From now on a follower is so far behind.
-    pub fn set_lag(&self, server: usize, lag: Lag) {
-        self.world().set_lag(server, lag);
-    }
-
-    /// Lets a follower apply nothing more until it is thawed. It goes on answering reads.
-    pub fn freeze(&self, server: usize) {
-        self.world().freeze(server);
-    }
-
-    /// Lets a frozen follower catch up.
-    pub fn thaw(&self, server: usize) {
-        self.change(|world| world.thaw(server));
-    }
-
-    /// Ends all sessions of a process, which hears of it when it hears from a server. Returns how many.
-    pub fn expire(&self, process: Process) -> usize {
-        self.change(|world| {
-            let sessions = world.leader.sessions_of(Some(process));
-            for session in &sessions {
-                world.end_session(*session);
-            }
-            sessions.len()
-        })
-    }
-
-    /// Takes a server down. Without a quorum nobody leads until [`Self::start_server`] and an election.
-    ///
-    /// When it was the leader, the others elect one of them `pause` later.
-    pub async fn stop_server(&self, server: usize, pause: Duration) {
-        self.0.network.stop_server(wire_name(server));
-        let must_elect = self.change(|world| {
-            world.stop(server);
-            world.leading == Some(server) || !world.is_quorum(world.voters().len())
-        });
-        if must_elect {
-            self.elect(pause).await;
-        }
-    }
-
-    /// Takes a server up again. When nobody leads, for want of a quorum, an election follows `pause` later.
-    pub async fn start_server(&self, server: usize, pause: Duration) {
-        self.change(|world| world.start(server));
-        if self.leader().is_none() {
-            self.elect(pause).await;
-        } else {
-            self.0.network.start_server(wire_name(server));
-        }
-    }
-
-    /// Lets the servers be without a leader for `pause`: all connections are closed, none is served, and of what was
-    /// on its way to the leader some takes effect. After it one of those that are up leads, if they are a quorum.
-    pub async fn elect(&self, pause: Duration) {
-        self.change(World::lose_leader);
-        for server in 0..self.servers() {
-            self.0.network.stop_server(wire_name(server));
-        }
-        sleep(pause).await;
-        self.serve_again();
-    }
-
-    /// Lets the others elect another leader while the one that led is cut off from them, and believes for a time that
-    /// nothing has changed: it answers its clients' reads, pings and syncs from what it knew, and no write. Nothing
-    /// happens when the others are too few.
-    pub async fn depose_leader(&self, pause: Duration, unaware: Duration) {
-        let Some(deposed) = self.change(World::depose) else {
-            return;
-        };
-        for server in (0..self.servers()).filter(|server| *server != deposed) {
-            self.0.network.stop_server(wire_name(server));
-        }
-        sleep(pause).await;
-        self.serve_again();
-        sleep(unaware).await;
-        self.0.network.stop_server(wire_name(deposed));
-        if self.change(|world| world.rejoin(deposed)) {
-            self.0.network.start_server(wire_name(deposed));
-        }
-    }
-
-    /// Elects a leader if that can be; those who follow it serve clients.
-    fn serve_again(&self) {
-        let serving = self.change(|world| {
-            world.elect();
-            match world.leading {
-                Some(_) => world.voters(),
-                None => Vec::new(),
-            }
-        });
-        for server in serving {
-            self.0.network.start_server(wire_name(server));
-        }
     }
 
     /// All that took effect until now, in order.

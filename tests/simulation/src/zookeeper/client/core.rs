@@ -1,5 +1,7 @@
 //! What a client knows and does, whoever holds it.
 
+mod life;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
@@ -14,7 +16,7 @@ use distjob_runtime::zk::{
 use futures::{FutureExt as _, future::BoxFuture, stream::BoxStream};
 use tokio::{
     sync::{Notify, oneshot},
-    time::{Instant, sleep, sleep_until},
+    time::Instant,
 };
 
 use super::{
@@ -25,14 +27,10 @@ use crate::{
     network::{Process, Responder, Wire},
     zookeeper::{
         Ensemble, Origin,
-        message::{Answer, Greeting, News, Peer, Refusal, Reply, Request},
+        message::{Answer, News, Refusal, Reply, Request},
         server::ConnectionId,
-        wire_name,
     },
 };
-
-/// Between two rounds of attempts to reach any server.
-const ROUND_PAUSE: Duration = Duration::from_millis(100);
 
 /// An answer, and the watch that it set.
 pub(super) struct Heard {
@@ -139,149 +137,6 @@ impl Core {
     pub(super) fn let_go(&self) {
         self.lock().is_let_go = true;
         self.woken.notify_one();
-    }
-
-    /// Asks each server once for a session.
-    pub(super) async fn open(&self) -> Result<(), ZkError> {
-        for server in self.ensemble.shuffled(&self.servers) {
-            if self.reach(server).await.is_ok() {
-                return Ok(());
-            }
-        }
-        Err(ZkError::Unclear("no server grants a session".to_owned()))
-    }
-
-    /// Keeps the session until it is over, or the process is.
-    pub(super) async fn live(self: Arc<Self>) {
-        loop {
-            let lost = self.serve().await;
-            let regained = match lost {
-                Lost::Connection => self.regain().await,
-                Lost::Session => Err(Lost::Session),
-            };
-            if regained.is_err() || self.ensemble.network().is_dead(self.process) {
-                return self.end();
-            }
-        }
-    }
-
-    /// Pings, until the connection or the session is lost.
-    async fn serve(&self) -> Lost {
-        loop {
-            if self.state() == SessionState::Over {
-                return Lost::Session;
-            }
-            let Some((cut, silent_at, ping_at)) = self.deadlines() else {
-                return Lost::Connection;
-            };
-            let now = Instant::now();
-            if self.lock().is_let_go {
-                return self.close().await;
-            }
-            if silent_at <= now {
-                return self.lose();
-            }
-            if ping_at <= now {
-                drop(self.ask(Request::Ping));
-                continue;
-            }
-            tokio::select! {
-                biased;
-                () = cut => return self.lose(),
-                () = self.woken.notified() => {}
-                () = sleep_until(silent_at.min(ping_at)) => {}
-            }
-        }
-    }
-
-    /// When the connection is cut, when it counts as lost, and when the next ping is due, as things stand.
-    fn deadlines(&self) -> Option<(impl Future<Output = ()> + use<>, Instant, Instant)> {
-        let state = self.lock();
-        let connection = state.connection.as_ref()?;
-        Some((
-            connection.wire.cut(),
-            state.heard_at + self.silence_max(),
-            state.said_at + self.ping_after(),
-        ))
-    }
-
-    /// Tells the server that the session is not needed any more.
-    async fn close(&self) -> Lost {
-        let closing = self.ask(Request::Close);
-        let Some((cut, ..)) = self.deadlines() else {
-            return Lost::Connection;
-        };
-        tokio::select! {
-            biased;
-            _ = closing => Lost::Session,
-            () = cut => self.lose(),
-            () = sleep(self.silence_max()) => self.lose(),
-        }
-    }
-
-    /// Looks for a server that takes the session up again.
-    async fn regain(&self) -> Result<(), Lost> {
-        let over_at = self.lock().heard_at + self.session_timeout * 7 / 5;
-        loop {
-            for server in self.ensemble.shuffled(&self.servers) {
-                if Instant::now() >= over_at || self.ensemble.network().is_dead(self.process) {
-                    return Err(Lost::Session);
-                }
-                match self.reach(server).await {
-                    Err(Lost::Connection) => {}
-                    other => return other,
-                }
-            }
-            sleep(ROUND_PAUSE).await;
-        }
-    }
-
-    /// Greets a server, and waits for what it says to that.
-    async fn reach(&self, server: usize) -> Result<(), Lost> {
-        let wire = Wire::open(self.ensemble.network(), self.process, wire_name(server));
-        let cut = wire.cut();
-        let id = self.ensemble.next_connection();
-        let (sender, greeted) = oneshot::channel();
-        let greeting = {
-            let mut state = self.lock();
-            state.connection = Some(Connection {
-                id,
-                server,
-                wire: wire.clone(),
-                greeted: Some(sender),
-            });
-            self.greeting(&mut state, id)
-        };
-        let ensemble = self.ensemble.clone();
-        drop(wire.request(move |responder: Responder<()>| {
-            ensemble.greet(server, responder.end().clone(), greeting);
-        }));
-        drop(wire);
-        let answer = tokio::select! {
-            biased;
-            answer = greeted => answer.unwrap_or(Err(Lost::Connection)),
-            () = cut => Err(Lost::Connection),
-            () = sleep(self.silence_max()) => Err(Lost::Connection),
-        };
-        if answer.is_err() {
-            self.lock().connection = None;
-        }
-        answer
-    }
-
-    fn greeting(&self, state: &mut State, id: ConnectionId) -> Greeting {
-        let (data_watches, child_watches) = state.watched.once_paths();
-        Greeting {
-            client: Peer {
-                core: self.this.clone(),
-                connection: id,
-            },
-            session: state.session,
-            session_timeout_ms: u64::try_from(self.session_timeout.as_millis()).unwrap_or(u64::MAX),
-            zxid: state.zxid,
-            data_watches,
-            child_watches,
-        }
     }
 
     /// Sends a request, now or on the next connection.
