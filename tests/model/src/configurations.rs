@@ -1,7 +1,8 @@
 //! The configurations: each is explored exhaustively, and puts its weight on something else.
 //!
 //! All together would be too large to explore; what one leaves out another has. The first ones take seconds, and run
-//! with the tests; the last ones take minutes, and run from the command line.
+//! with the tests; the last ones take minutes or hours, and run from the
+//! command line.
 
 use crate::bounds::{Bounds, Faults, Lag, Submission};
 
@@ -136,7 +137,7 @@ pub const SMALL: &[Bounds] = &[
     },
     Bounds {
         executors: 2,
-        tasks: 2,
+        tasks: 3,
         ..with(
             "rollback",
             "two executors, the store goes back",
@@ -217,7 +218,7 @@ pub const SMALL: &[Bounds] = &[
     ),
 ];
 
-/// Those that take minutes.
+/// Those that take minutes or hours.
 pub const LARGE: &[Bounds] = &[
     Bounds {
         executors: 2,

@@ -4,6 +4,9 @@
 //! `hands.rs` and the board remember: leases in hand, doubts, which jobs are put aside. Shares and widths are left out:
 //! they are hints, and any job that is not put aside may be visited at any time.
 
+mod perceive;
+mod visit;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -11,15 +14,14 @@ use std::{
 
 use distjob_core::{
     Holder, JobEntry, JobId, JobState, Lease, Zxid,
-    executor::{AfterClaim, AfterCommit, Treatment, after_claim, after_commit, after_open, treatment},
+    executor::{AfterCommit, Treatment, after_commit, treatment},
     ledger::{Settled, settle},
-    store::{Claim, Commit, Grant, Isolated},
+    store::{Commit, Isolated},
 };
 
 use crate::{
     ledger::{Jobs, Members},
     moves::Move,
-    mutant::Mutant,
     request::{Reply, Request, Script, Session, Write},
     rules::Rules,
 };
@@ -52,6 +54,8 @@ pub(crate) struct Term {
     isolated: Option<JobId>,
     /// Whether it was asked to stop: begins nothing, gives back, goes.
     pub(crate) leaving: bool,
+    /// Whether its connection to the store was cut, and it has not noticed yet.
+    pub(crate) cut: bool,
 }
 
 /// A lease in hand.
@@ -110,6 +114,7 @@ impl Term {
             alone: false,
             isolated: None,
             leaving: false,
+            cut: false,
         }
     }
 
@@ -311,103 +316,6 @@ impl Term {
         }
     }
 
-    fn after_visit(&mut self, mut visit: Visit, reply: Reply, rules: &Rules) {
-        let (id, life) = (visit.id.clone(), visit.entry.life);
-        match (&mut visit.step, reply) {
-            // What is in hand does not depend on the answer, and the next claim names the dead again.
-            (Step::Free(_, false), Reply::Unclear) => {}
-            (_, Reply::Unclear) => {
-                self.doubts.insert((id, life));
-                self.alone = false;
-            }
-            (Step::Claim, Reply::Claim(claim)) => self.after_claim(visit, claim, rules),
-            (Step::Open, Reply::Open(open)) => match after_open(&open) {
-                None => {
-                    visit.step = Step::Claim;
-                    self.visit = Some(visit);
-                }
-                Some(_) => self.finish(&id),
-            },
-            (Step::Free(dead, then_claim), _) => {
-                dead.remove(0);
-                let then_claim = *then_claim;
-                if dead.is_empty() && then_claim {
-                    visit.step = Step::Claim;
-                } else if dead.is_empty() {
-                    return;
-                }
-                self.visit = Some(visit);
-            }
-            (_, reply) => unreachable!("no answer to what a visit asks: {reply:?}"),
-        }
-    }
-
-    fn after_claim(&mut self, mut visit: Visit, claim: Claim, rules: &Rules) {
-        let id = visit.id.clone();
-        let known_dead = self.roster_of_the_dead(&claim, rules);
-        match after_claim(claim, &known_dead) {
-            AfterClaim::Run(grant, dead) => {
-                self.pick_up(&id, visit.entry.life, grant);
-                if !dead.is_empty() {
-                    visit.step = Step::Free(dead, false);
-                    self.visit = Some(visit);
-                }
-            }
-            AfterClaim::Reclaim(dead) => {
-                visit.step = Step::Free(dead, true);
-                self.visit = Some(visit);
-            }
-            AfterClaim::Open => {
-                visit.step = Step::Open;
-                self.visit = Some(visit);
-            }
-            AfterClaim::Finish(_) => self.finish(&id),
-            AfterClaim::Wait => self.put_aside(id),
-            AfterClaim::Isolate => self.isolated = Some(id),
-            AfterClaim::Nothing => {
-                self.parked.remove(&id);
-                self.stirred.remove(&id);
-            }
-        }
-    }
-
-    /// The list of members that deaths are proven by; a seeded bug bends it.
-    fn roster_of_the_dead(&self, claim: &Claim, rules: &Rules) -> distjob_core::Roster {
-        let mut roster = self.members.roster();
-        if rules.has(Mutant::AbsenceIsDeath) {
-            roster.as_of = Zxid::new(u64::MAX);
-        }
-        let holders = match claim {
-            Claim::None { holders, .. } => holders.as_slice(),
-            Claim::Lease(grant) => &grant.holders,
-            _ => &[],
-        };
-        if rules.has(Mutant::ReclaimByEvent) {
-            let unseen = holders
-                .iter()
-                .filter(|holder| !self.witnessed.contains(&holder.name));
-            roster
-                .members
-                .extend(unseen.map(|holder| (holder.name.clone(), None)));
-        }
-        roster
-    }
-
-    fn pick_up(&mut self, id: &JobId, life: Zxid, grant: Grant) {
-        // A new life of the id: the old one's leases ended with its keys.
-        self.hands.retain(|work| work.id != *id || work.life == life);
-        if !self.held(id, life).contains(&grant.lease.range.hi()) {
-            self.hands.push(Work {
-                id: id.clone(),
-                life,
-                lease: grant.lease,
-                first: grant.lease.range.lo(),
-                tasks: grant.tasks,
-            });
-        }
-        self.parked.remove(id);
-    }
-
     fn after_run(&mut self, id: &JobId, hi: u64, commit: &Commit) {
         let Some(position) = self.position(id, hi) else {
             return;
@@ -482,68 +390,5 @@ impl Term {
 
     fn is_busy_with(&self, id: &JobId) -> bool {
         self.finishing.contains_key(id) || self.visit.as_ref().is_some_and(|visit| visit.id == *id)
-    }
-
-    /// Takes notice of the jobs as they are: one that changed is looked at again.
-    pub(crate) fn see_jobs(&mut self, jobs: &Arc<Jobs>) {
-        let changed: Vec<JobId> = jobs
-            .iter()
-            .filter(|(id, entry)| self.jobs.get(*id) != Some(*entry))
-            .map(|(id, _)| id.clone())
-            .collect();
-        self.parked
-            .retain(|id| jobs.contains_key(id) && !changed.contains(id));
-        let busy = changed
-            .into_iter()
-            .filter(|id| self.is_busy_with(id))
-            .collect::<Vec<_>>();
-        self.stirred.extend(busy);
-        self.jobs = jobs.clone();
-        let doubts = std::mem::take(&mut self.doubts);
-        self.doubts = doubts
-            .into_iter()
-            .filter(|(id, life)| self.jobs.get(id).is_some_and(|entry| entry.life == *life))
-            .collect();
-        if self
-            .isolated
-            .as_ref()
-            .is_some_and(|id| !self.jobs.contains_key(id))
-        {
-            self.isolated = None;
-        }
-    }
-
-    /// Takes notice of the members: whatever was put aside may have become possible.
-    pub(crate) fn see_members(&mut self, members: &Arc<Members>, rules: &Rules) {
-        if rules.has(Mutant::ReclaimByEvent) {
-            let vanished = self.members.names.difference(&members.names).cloned();
-            self.witnessed.extend(vanished);
-        }
-        self.members = members.clone();
-        self.parked.clear();
-        let busy: Vec<JobId> = self
-            .jobs
-            .keys()
-            .filter(|id| self.is_busy_with(id))
-            .cloned()
-            .collect();
-        self.stirred.extend(busy);
-    }
-
-    /// The next step of leaving: give back wherever there may be something, then go.
-    fn parting(&self) -> Move {
-        let held = self.hands.iter().map(|work| (work.id.clone(), work.life));
-        match held.chain(self.doubts.iter().cloned()).next() {
-            Some((id, life)) => Move::Free(id, life),
-            None => Move::Leave,
-        }
-    }
-
-    /// Begins to leave: what runs is not awaited, and a visit that is under way may have brought something.
-    pub(crate) fn leave(&mut self) {
-        self.leaving = true;
-        if let Some(visit) = self.visit.take() {
-            self.doubts.insert((visit.id, visit.entry.life));
-        }
     }
 }

@@ -50,6 +50,8 @@ pub enum Mutant {
     DeleteAnyVersion,
     /// A submitter reports success when the znode is there, before the tasks are safe.
     SuccessBeforeOpen,
+    /// An executor that has a new connection to the store does not look again at what it had put aside.
+    ReconnectUnnoticed,
 }
 
 impl Mutant {
@@ -75,6 +77,7 @@ impl Mutant {
         Self::LockOutlivesSession,
         Self::DeleteAnyVersion,
         Self::SuccessBeforeOpen,
+        Self::ReconnectUnnoticed,
     ];
 
     /// As the command line has it.
@@ -101,6 +104,7 @@ impl Mutant {
             Self::LockOutlivesSession => "lock-outlives-session",
             Self::DeleteAnyVersion => "delete-any-version",
             Self::SuccessBeforeOpen => "success-before-open",
+            Self::ReconnectUnnoticed => "reconnect-unnoticed",
         }
     }
 
@@ -128,6 +132,7 @@ impl Mutant {
             Self::LockOutlivesSession => ("zombie", Invariant::LedgerTable),
             Self::DeleteAnyVersion => ("reuse", Invariant::LedgerTable),
             Self::SuccessBeforeOpen => ("lapse", Invariant::AcknowledgedIsSafe),
+            Self::ReconnectUnnoticed => ("rollback", Invariant::EveryJobEnds),
         }
     }
 }

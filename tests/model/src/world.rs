@@ -1,23 +1,23 @@
 //! One state of everything.
 
+mod perceive;
+mod rest;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use distjob_core::{
-    Holder, JobEntry, JobId, JobState, Source, Token, Zxid,
-    store::{DropReply, MetaState},
-};
+use distjob_core::{Holder, JobId, Source, Token, Zxid};
 
 use crate::{
     bounds::{Faults, Lag},
     executor,
-    invariants::{Broken, Event},
+    invariants::Broken,
     ledger::Ledger,
     moves::Move,
     mutant::Mutant,
-    request::{Reply, Request, Script, Session, Who, Write},
+    request::{Reply, Request, Session, Who, Write},
     rules::Rules,
     store::{self, Stores},
     submitter::Submitter,
@@ -312,57 +312,6 @@ impl World {
             }
         }
     }
-
-    /// Whether a job with these tasks was dropped before. A plain list may be pushed again, and nobody can tell.
-    pub(crate) fn is_spent(&self, source: &Source) -> bool {
-        *source != Source::Plain && self.facts.spent.contains(source)
-    }
-
-    /// Whether nothing of a job is left but what an operator must decide about.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        let is_lost = |job: &JobEntry| job.data.state == JobState::Lost;
-        self.submitters.iter().all(Submitter::is_over) && self.ledger.jobs.values().all(is_lost)
-    }
-
-    /// The lists that nobody looks after and nobody will open: their time to live ends them.
-    pub(crate) fn unattended_lists(&self, rules: &Rules) -> Vec<(JobId, Source)> {
-        let mut lists = Vec::new();
-        for (id, keys) in &self.stores {
-            let free = keys.sources.keys().filter(|source| {
-                let wants = |job: &JobEntry| job.data.source == **source && job.data.state != JobState::Lost;
-                let is_named = self.ledger.jobs.values().any(wants);
-                // No request is as old as that.
-                let is_coming = self.wire.values().any(|late| late.creates_from(source));
-                let is_attended = self
-                    .submitters
-                    .iter()
-                    .any(|submitter| !submitter.is_over() && submitter.data(rules).source == **source);
-                let is_abandoned = rules.has(Mutant::UnclearCreateFailed) && !is_attended;
-                let is_staging = self
-                    .watchers
-                    .iter()
-                    .filter_map(|member| member.term.as_ref())
-                    .any(|term| term.stages(source));
-                let for_ever = rules.has(Mutant::StagedForEver) && source.as_str().starts_with('w');
-                let is_needed = (is_named || is_coming) && !is_abandoned;
-                **source != Source::Plain && !for_ever && !is_needed && !is_attended && !is_staging
-            });
-            lists.extend(free.map(|source| (id.clone(), source.clone())));
-        }
-        lists
-    }
-
-    /// Whether the store holds nothing but tombstones.
-    pub(crate) fn is_clean(&self) -> bool {
-        let is_tomb = |keys: &Arc<distjob_core::store::model::Model>| {
-            keys.sources.is_empty()
-                && keys
-                    .meta
-                    .as_ref()
-                    .is_none_or(|meta| meta.state == MetaState::Gone)
-        };
-        self.ledger.locks.is_empty() && self.stores.values().all(is_tomb)
-    }
 }
 
 impl<T> Member<T> {
@@ -372,130 +321,5 @@ impl<T> Member<T> {
             term: self.terms + 1,
         };
         Request::Ledger(session, Write::Register)
-    }
-}
-
-/// What members perceive, and what passes by itself.
-impl World {
-    pub(crate) fn knows_jobs(&self, who: Who) -> bool {
-        let seen = match who {
-            Who::Executor(n) => self.executors[usize::from(n)]
-                .term
-                .as_ref()
-                .map(|term| &term.jobs),
-            Who::Watcher(n) => self.watchers[usize::from(n)].term.as_ref().map(|term| &term.jobs),
-            Who::Submitter(_) | Who::Operator => None,
-        };
-        seen.is_none_or(|jobs| *jobs == self.ledger.jobs)
-    }
-
-    pub(crate) fn knows_members(&self, who: Who) -> bool {
-        let Who::Executor(n) = who else { return true };
-        let term = self.executors[usize::from(n)].term.as_ref();
-        term.is_none_or(|term| term.members == self.ledger.executors)
-    }
-
-    pub(crate) fn see_jobs(&mut self, who: Who) {
-        let jobs = &self.ledger.jobs;
-        match who {
-            Who::Executor(n) => {
-                if let Some(term) = &mut Arc::make_mut(&mut self.executors[usize::from(n)]).term {
-                    term.see_jobs(jobs);
-                }
-            }
-            Who::Watcher(n) => {
-                if let Some(term) = &mut Arc::make_mut(&mut self.watchers[usize::from(n)]).term {
-                    term.see_jobs(jobs);
-                }
-            }
-            Who::Submitter(_) | Who::Operator => {}
-        }
-    }
-
-    pub(crate) fn see_members(&mut self, who: Who, rules: &Rules) {
-        if let Who::Executor(n) = who
-            && let Some(term) = &mut Arc::make_mut(&mut self.executors[usize::from(n)]).term
-        {
-            term.see_members(&self.ledger.executors, rules);
-        }
-    }
-
-    /// Lets every connected member know all that is the case.
-    pub(crate) fn see_everything(&mut self, rules: &Rules) {
-        for who in self.members() {
-            let session = self.session_of(who);
-            if rules.lags(who) {
-                continue;
-            }
-            if session.is_none_or(|session| !self.ledger.sessions.contains(&session)) {
-                continue;
-            }
-            if !self.knows_jobs(who) {
-                self.see_jobs(who);
-            }
-            if !self.knows_members(who) {
-                self.see_members(who, rules);
-            }
-        }
-    }
-
-    pub(crate) fn unpark(&mut self, who: Who) {
-        if let Who::Watcher(n) = who
-            && let Some(term) = &mut Arc::make_mut(&mut self.watchers[usize::from(n)]).term
-        {
-            term.parked.clear();
-        }
-    }
-
-    pub(crate) fn stop(&mut self, who: Who) {
-        if let Who::Executor(n) = who
-            && let Some(term) = &mut Arc::make_mut(&mut self.executors[usize::from(n)]).term
-        {
-            term.leave();
-        }
-    }
-
-    pub(crate) fn expire_list(&mut self, id: &JobId, source: &Source) {
-        if let Some(keys) = self.stores.get_mut(id) {
-            Arc::make_mut(keys).expire_source(source);
-            if **keys == distjob_core::store::model::Model::default() {
-                self.stores.remove(id);
-            }
-        }
-    }
-
-    /// Whether this move runs a task that kills who runs it.
-    pub(crate) fn is_deadly(&self, who: Who, chosen: &Move, rules: &Rules) -> bool {
-        let (Who::Executor(n), Move::Run(id, hi)) = (who, chosen) else {
-            return false;
-        };
-        let term = self.executors[usize::from(n)].term.as_ref();
-        term.is_some_and(|term| term.is_deadly(id, *hi, rules))
-    }
-
-    /// Remembers what an invariant will want to know.
-    pub(crate) fn note(&mut self, event: &Event) {
-        let facts = &mut self.facts;
-        match event {
-            Event::Executed(Request::Publish(id, life, _), _) => {
-                facts.published.insert((id.clone(), *life));
-            }
-            Event::Executed(
-                Request::Store(id, Script::Drop { life, source }),
-                Reply::Dropped(DropReply::Dropped),
-            ) => {
-                facts.dropped.insert((id.clone(), *life));
-                facts.spent.insert(source.clone());
-            }
-            Event::Executed(Request::Ledger(_, Write::SetLocked(_, _, _, Some((id, _)))), Reply::Done) => {
-                *facts.follow_ups.entry(id.clone()).or_default() += 1;
-            }
-            Event::Executed(Request::Ledger(session, Write::Create(id, _)), Reply::Job(_))
-                if matches!(session.who, Who::Watcher(_)) =>
-            {
-                *facts.follow_ups.entry(id.clone()).or_default() += 1;
-            }
-            _ => {}
-        }
     }
 }
