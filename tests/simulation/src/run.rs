@@ -142,17 +142,21 @@ fn count_panics() {
 }
 
 /// Runs a test of its own on a cluster that follows `plan` in nothing but who takes part and how it is set: `play` starts
-/// what it needs. What does not hold after all.
+/// what it needs. `bug` is wrong with the models, on purpose. What does not hold after all.
 ///
 /// # Panics
 /// When the operating system refuses a runtime, and as `play` does.
-pub fn stage<F: Future<Output = ()>>(plan: Plan, play: impl FnOnce(Cluster) -> F) -> Vec<Violation> {
+pub fn stage<F: Future<Output = ()>>(
+    plan: Plan,
+    bug: Option<Bug>,
+    play: impl FnOnce(Cluster) -> F,
+) -> Vec<Violation> {
     count_panics();
     let order = Order {
         seed: plan.seed,
         faults: Faults::none(),
         is_recording: false,
-        bug: None,
+        bug,
     };
     runtime().block_on(async {
         chance::seed(plan.seed);

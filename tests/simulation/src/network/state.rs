@@ -12,8 +12,8 @@ use crate::trace::Trace;
 /// What TCP waits before it sends again.
 const RESEND_MS: u64 = 200;
 
-/// What is left of a connection may arrive so much later than the end of it.
-const LATE_MS_MAX: u64 = 3000;
+/// What is left of a connection may arrive so much later than the end of it: seldom, and even more seldom very late.
+const LATE_MS_MAX: [u64; 4] = [1000, 3000, 3000, 20_000];
 
 /// Runs at the arrival of a message.
 pub(super) type Action = Box<dyn FnOnce() + Send>;
@@ -266,7 +266,8 @@ impl State {
         if kept == 0 || id.1 == Direction::Down || self.rng.random_ratio(2, 3) {
             return;
         }
-        let late = millis(self.rng.random_range(0..=LATE_MS_MAX));
+        let late_ms_max = LATE_MS_MAX[self.rng.random_range(0..LATE_MS_MAX.len())];
+        let late = millis(self.rng.random_range(0..=late_ms_max));
         for message in &mut lane.messages {
             message.at += late;
         }

@@ -96,7 +96,7 @@ async fn what_a_cut_leaves_of_the_requests_is_a_beginning_of_them_and_may_come_l
             assert_eq!(call.await, Err(Cut));
         }
         assert!(wire.is_cut());
-        tokio::time::sleep(millis(5000)).await;
+        tokio::time::sleep(millis(30_000)).await;
         let values = log.values();
         assert_eq!(values, (0..4).take(values.len()).collect::<Vec<_>>());
         kept.insert(values.len());
@@ -117,7 +117,7 @@ async fn a_dead_process_hears_nothing_but_what_it_sent_may_arrive() {
         assert!(timeout(millis(1000), call).await.is_err());
         assert!(timeout(millis(1000), wire.call(log.add(2))).await.is_err());
         let connect = network.connect(PROCESS, Server::Redis);
-        assert!(timeout(millis(5000), connect).await.is_err());
+        assert!(timeout(millis(30_000), connect).await.is_err());
         assert!(!log.values().contains(&2));
         arrived += log.values().len();
     }
@@ -178,7 +178,27 @@ async fn a_wire_that_is_dropped_is_forgotten() {
     drop(wire.call(|| ()));
     let end = wire.server_end();
     drop(wire);
-    assert!(timeout(millis(5000), pending::<()>()).await.is_err());
+    assert!(timeout(millis(30_000), pending::<()>()).await.is_err());
     assert!(!end.is_open());
     assert_eq!(network.cut_server(Server::Redis), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_busy_moment_gets_the_one_after_so_many_messages() {
+    let network = network(10);
+    let wire = network.connect(PROCESS, Server::Redis).await.unwrap();
+    let before = network.delivered();
+    let waiting = tokio::spawn({
+        let network = network.clone();
+        async move {
+            network.busy(before + 5).await;
+            network.delivered()
+        }
+    });
+    for _ in 0..10 {
+        wire.call(|| ()).await.unwrap();
+    }
+    assert_eq!(waiting.await.unwrap(), before + 5);
+    network.busy(before).await;
+    assert!(timeout(millis(1000), network.busy(1000)).await.is_err());
 }
