@@ -81,8 +81,8 @@ impl Plan {
     /// empty. The same arguments make the same plan.
     ///
     /// Faults come alone or in pairs, with quiet stretches between them. A pair never seizes the same thing twice. No
-    /// kind comes again before every other one has come; at the beginning the kinds of most value come first, so that
-    /// a short run has them.
+    /// kind comes again before every other one has come, but for those whose recovery is measured; at the beginning the
+    /// kinds of most value come first, so that a short run has them.
     #[must_use]
     pub fn draw(seed: u64, length: Duration, kinds: &[Kind], cast: &Cast) -> Self {
         draw::draw(seed, length, kinds, cast)

@@ -1,6 +1,6 @@
 //! How a plan is drawn.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -14,6 +14,11 @@ use super::{Cast, From, Half, Kind, Nemesis, POINTS, Plan, Scene, Step, Victim, 
 const QUIET_MS: Range<u64> = 2_500..6_500;
 /// How many faults, of how many, come with a second one.
 const PAIRS: (u32, u32) = (2, 5);
+/// The kinds whose recovery is measured: they come twice as often as others, and mostly alone, for what happens beside them
+/// may hold up who takes over.
+const MEASURED: [Kind; 2] = [Kind::KillExecutor, Kind::KillWatcher];
+/// As [`PAIRS`], for these.
+const MEASURED_PAIRS: (u32, u32) = (1, 5);
 /// How long the second fault of a pair waits for the first one.
 const LAG_MS: Range<u64> = 0..1_500;
 
@@ -24,7 +29,12 @@ pub(super) fn draw(seed: u64, length: Duration, kinds: &[Kind], cast: &Cast) -> 
     while let Some(kind) = deck.next() {
         let quiet = Duration::from_millis(deck.rng.random_range(QUIET_MS));
         let mut pair = vec![(Duration::ZERO, kind)];
-        if deck.rng.random_ratio(PAIRS.0, PAIRS.1) {
+        let (paired, of) = if MEASURED.contains(&kind) {
+            MEASURED_PAIRS
+        } else {
+            PAIRS
+        };
+        if deck.rng.random_ratio(paired, of) {
             let lag = Duration::from_millis(deck.rng.random_range(LAG_MS));
             pair.extend(deck.next_beside(kind).map(|second| (lag, second)));
         }
@@ -59,13 +69,18 @@ impl Deck {
     fn new(seed: u64, kinds: &[Kind], cast: &Cast) -> Self {
         let asked = |kind: &&Kind| kinds.is_empty() || kinds.contains(kind);
         let possible = |kind: &&Kind| cast.has_replica || **kind != Kind::PromoteReplica;
-        let kinds = Kind::ALL.iter().filter(asked).filter(possible).copied().collect();
+        let once = Kind::ALL.iter().filter(asked).filter(possible).copied();
+        let again = once.clone().filter(|kind| MEASURED.contains(kind));
+        let kinds = once.chain(again).collect();
         let mut deck = Self {
             rng: StdRng::seed_from_u64(seed),
             kinds,
             left: VecDeque::new(),
         };
         deck.shuffle();
+        // A short run should have as many kinds as it can.
+        let mut met = HashSet::new();
+        deck.left.retain(|kind| met.insert(*kind));
         // The sort is stable: what is of the same value stays shuffled.
         deck.left
             .make_contiguous()
@@ -88,7 +103,10 @@ impl Deck {
 
     /// The next one that can happen at the same time as `first`.
     fn next_beside(&mut self, first: Kind) -> Option<Kind> {
-        let place = self.left.iter().position(|kind| agree(first, *kind))?;
+        let place = self
+            .left
+            .iter()
+            .position(|kind| agree(first, *kind) && !MEASURED.contains(kind))?;
         self.left.remove(place)
     }
 }
