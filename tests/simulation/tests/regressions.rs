@@ -121,8 +121,7 @@ fn written_from_behind(seed: u64, bug: Option<Bug>) -> String {
         fast.leave().await;
         slow.leave().await;
     });
-    let data = data.lock().unwrap().clone();
-    data
+    data.lock().unwrap().clone()
 }
 
 #[test]
