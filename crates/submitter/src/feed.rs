@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use rand::rngs::StdRng;
+use distjob_runtime::chance;
 use tokio::sync::mpsc;
 
 use crate::{
@@ -51,7 +51,7 @@ impl Input {
     pub(crate) fn open(order: &Order, max_task_bytes: u64) -> anyhow::Result<Self> {
         if let Some(count) = order.random_numbers {
             return Ok(Self {
-                tasks: Box::new(RandomNumbers::new(rand::make_rng::<StdRng>(), count).map(Ok)),
+                tasks: Box::new(RandomNumbers::new(chance::generator(), count).map(Ok)),
                 name: "random numbers".to_owned(),
                 extent: Extent::Tasks(count),
             });
