@@ -99,7 +99,7 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
     let metrics = WatcherMetrics::register(&metrics);
     let slots = u32::try_from(settings.watcher.pipelines).unwrap_or(u32::MAX);
     let mut watcher = Watcher {
-        former_sinks: Vec::new(),
+        used_sinks: Vec::new(),
         doorman,
         sinks,
         updates,

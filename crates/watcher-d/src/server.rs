@@ -15,7 +15,7 @@ use std::{
 };
 
 use distjob_core::{
-    JobEntry, JobId, Roster,
+    Holder, JobEntry, JobId, Roster,
     board::{Board, BoardSettings, Interest},
 };
 use distjob_runtime::{
@@ -39,7 +39,7 @@ use crate::{
     config::{Config, SinkConfig},
     metrics::WatcherMetrics,
     pipeline::{Ended, Pipeline, Tools, Trouble},
-    sink::Sinks,
+    sink::{Sink, Sinks},
 };
 
 /// Shares are computed again no sooner than this, and no sooner than ten times as long as it took.
@@ -70,8 +70,8 @@ pub(crate) struct Watcher {
     pub doorman: Doorman,
     /// Where results go.
     pub sinks: Arc<dyn Sinks>,
-    /// Where they went before the configuration was reloaded: those who die may have been at work there.
-    pub former_sinks: Vec<SinkConfig>,
+    /// Where they went since the start, the sink in force last: those who die may have been at work in any of them.
+    pub used_sinks: Vec<SinkConfig>,
     /// The configuration in force.
     pub updates: watch::Receiver<Arc<Config>>,
     /// The request to stop.
@@ -80,6 +80,15 @@ pub(crate) struct Watcher {
     pub heartbeat: Heartbeat,
     /// What is counted.
     pub metrics: WatcherMetrics,
+}
+
+impl Watcher {
+    /// The sink of `holder` that is in force from now on.
+    fn sink(&mut self, config: &SinkConfig, holder: &Holder) -> Arc<dyn Sink> {
+        self.used_sinks.retain(|used| used != config);
+        self.used_sinks.push(config.clone());
+        self.sinks.sink(config, holder)
+    }
 }
 
 /// A pipeline that came back.
@@ -134,7 +143,7 @@ impl<'a> Server<'a> {
             ledger: term.ledger().clone(),
             doorman: watcher.doorman.clone(),
             member: holder.name.clone(),
-            sink: watcher.sinks.sink(&config.sink, &holder),
+            sink: watcher.sink(&config.sink, &holder),
             config: Arc::new(config.watcher.clone()),
             metrics: watcher.metrics.clone(),
             abandon: CancellationToken::new(),
@@ -358,14 +367,14 @@ impl<'a> Server<'a> {
         let roster = Arc::clone(&self.roster.borrow());
         self.sweeping = Some(Arc::clone(&roster));
         let Watcher {
-            sinks, former_sinks, ..
+            sinks, used_sinks, ..
         } = &*self.watcher;
-        let former = former_sinks
+        let used = used_sinks
             .iter()
             .map(|config| sinks.sink(config, self.term.holder()));
-        let all: Vec<_> = former.chain([Arc::clone(&self.tools.sink)]).collect();
+        let used: Vec<_> = used.collect();
         self.chores.spawn(async move {
-            for sink in all {
+            for sink in used {
                 match sink.sweep(Arc::clone(&roster)).await {
                     Ok(0) => {}
                     Ok(files) => tracing::info!(files, "removed what dead watchers left behind"),
@@ -391,10 +400,7 @@ impl<'a> Server<'a> {
         self.board.reconfigure(watcher.sharing, watcher.help_after);
         self.tools.config = Arc::new(watcher.clone());
         if self.config.sink != *sink {
-            self.tools.sink = self.watcher.sinks.sink(sink, self.term.holder());
-            let former = &mut self.watcher.former_sinks;
-            former.retain(|known| *known != self.config.sink && known != sink);
-            former.push(self.config.sink.clone());
+            self.tools.sink = self.watcher.sink(sink, self.term.holder());
         }
         self.config = config;
     }

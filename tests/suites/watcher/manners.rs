@@ -94,6 +94,32 @@ async fn what_a_dying_watcher_leaves_in_a_former_sink_directory_is_removed() {
 }
 
 #[tokio::test]
+async fn a_sink_directory_that_was_replaced_between_two_sessions_is_swept_too() {
+    let stage = Stage::new().await;
+    let dying = stage.watcher_with_point("dying", "before-rename=stop").await;
+    let job = stage.processed(3).await;
+    dying.wait_log("a test asked for this", SOON).await.unwrap();
+    let proxy = stage.world.zookeeper_proxy().await.unwrap();
+    let program = stage.program("").zookeeper_at(proxy.addr());
+    let watcher = stage.world.start_member(program, "w").await.unwrap();
+    proxy.refuse().await;
+    proxy.cut();
+    watcher.wait_log("the term is over", SOON).await.unwrap();
+    let elsewhere = stage.world.dir().join("elsewhere");
+    let toml = format!("{}[sink]\ndirectory = {elsewhere:?}\n", stage.world.config());
+    watcher.reload(&toml).unwrap();
+    watcher
+        .wait_log("configuration reloaded: sink.directory", SOON)
+        .await
+        .unwrap();
+    assert_eq!(stage.partials().len(), 1);
+    proxy.accept().await.unwrap();
+    dying.kill().await.unwrap();
+    stage.gone(&job).await;
+    stage.nothing_is_left().await;
+}
+
+#[tokio::test]
 async fn a_job_that_is_cancelled_when_its_result_is_out_leaves_the_whole_result() {
     let stage = Stage::new().await;
     let watcher = stage.watcher_with_point("w", "after-rename=stop").await;
