@@ -63,7 +63,8 @@ pub struct Violation {
 pub enum Promise {
     /// A job that was acknowledged, or that came to be, is delivered, unless it was cancelled or is `lost`.
     Delivered,
-    /// A delivered file has each index of its job once, in order, with the right outcomes.
+    /// A delivered file has each index of its job once, in order, with the right outcomes, and all of it whenever somebody
+    /// looks.
     Whole,
     /// A job is delivered once: one file, one `uploaded`; what changed the ledger was allowed to.
     Once,
@@ -124,6 +125,7 @@ pub fn judge(evidence: &Evidence<'_>, deliveries: impl IntoIterator<Item = Deliv
         unexpected::check_file(&case, &delivery, &mut found);
         case.saw(&delivery, seen);
     }
+    whole::check_first_sights(&case, &mut found);
     delivered::check(&case, &mut found);
     once::check(&case, &mut found);
     lost::check(&case, &mut found);

@@ -7,6 +7,7 @@ use harness::Delivered;
 
 use super::{Case, Delivery, Findings, Job, Promise, case::Seen};
 use crate::expect::{Expected, is_given_up};
+use crate::history::Event;
 
 /// Judges one file, and says what is in it.
 pub(super) fn check(case: &Case<'_>, delivery: &Delivery, found: &mut Findings) -> Seen {
@@ -47,6 +48,23 @@ pub(super) fn check(case: &Case<'_>, delivery: &Delivery, found: &mut Findings) 
         }
     }
     seen
+}
+
+/// Judges what files had in them when they were first seen: whoever reads one may come at any time, and a file that is whole
+/// at the end may have been written again.
+pub(super) fn check_first_sights(case: &Case<'_>, found: &mut Findings) {
+    for (_, event) in case.history.events() {
+        if let Event::Appeared { id, lines } = event
+            && let Some(job) = case.jobs.get(id.as_str())
+            && job.count() != *lines
+        {
+            let why = format!(
+                "it had {lines} lines for {} tasks when it was first seen",
+                job.count()
+            );
+            found.add(Promise::Whole, id, why);
+        }
+    }
 }
 
 fn wrong(expected: &Expected, at: u64, line: &Delivered) -> Option<String> {

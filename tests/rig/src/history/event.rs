@@ -111,6 +111,13 @@ pub enum Event {
         /// When the first of its work was seen elsewhere.
         to_ms: u64,
     },
+    /// A delivered file was seen under its name for the first time.
+    Appeared {
+        /// Whose.
+        id: String,
+        /// How many whole lines it had then.
+        lines: u64,
+    },
     /// Figures of one moment, about each second.
     Sampled(Sample),
     /// The last fault was ended, and everything is healed.
@@ -277,6 +284,7 @@ pub(super) fn samples() -> Vec<Event> {
             name: "executor-1".to_owned(),
             exit: Exit::Signal(9),
         },
+        Event::Appeared { id: id(), lines: 7 },
         Event::Sampled(Sample {
             jobs: BTreeMap::from([("subm".to_owned(), 3)]),
             ..Sample::default()

@@ -1,4 +1,4 @@
-//! The figures of each second, for the plot.
+//! What is looked at each second: the figures for the plot, and delivered files as they appear.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -28,8 +28,11 @@ pub(super) async fn sample(stage: &Stage) -> Result<Infallible> {
     loop {
         ticks.tick().await;
         for id in stage.delivered()? {
-            let count = stage.workload.count_of(&id).unwrap_or(0);
-            delivered_tasks += if delivered.insert(id) { count } else { 0 };
+            if delivered.insert(id.clone()) {
+                delivered_tasks += stage.workload.count_of(&id).unwrap_or(0);
+                let lines = stage.lines(&id)?;
+                stage.recorder.record(Event::Appeared { id, lines });
+            }
         }
         let executed = executions.count(&stage.cluster.settings().executions())?;
         // With ZooKeeper away nobody knows.

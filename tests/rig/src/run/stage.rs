@@ -146,6 +146,13 @@ impl Stage {
         Ok(ids)
     }
 
+    /// How many whole lines the delivered file of a job has.
+    pub(super) fn lines(&self, id: &str) -> Result<u64> {
+        let path = self.cluster.sink().path().join(QUEUE).join(format!("{id}.jsonl"));
+        let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(bytes.iter().filter(|byte| **byte == b'\n').count() as u64)
+    }
+
     /// Makes everything whole again, whatever is broken: what faults did they have undone themselves, but a pair may have
     /// left what neither of them knew of.
     pub(super) async fn heal(&self) -> Result<()> {

@@ -31,6 +31,17 @@ fn an_acknowledged_job_without_a_file_is_found() {
 }
 
 #[test]
+fn a_file_that_was_seen_before_it_was_whole_is_found() {
+    let appeared = |id: &str, lines| Event::Appeared {
+        id: id.to_owned(),
+        lines,
+    };
+    passes(|run| run.during(appeared(SAFE, 20)));
+    passes(|run| run.during(appeared(EMPTY, 0)));
+    breaks(Promise::Whole, SAFE, |run| run.during(appeared(SAFE, 19)));
+}
+
+#[test]
 fn an_acknowledged_job_that_was_never_created_is_found() {
     breaks(Promise::Delivered, EMPTY, |run| {
         run.undeliver(EMPTY, &[]);
