@@ -15,7 +15,7 @@ use crate::workload::exit_of;
 
 /// How long a daemon may take to leave after SIGTERM: its grace period, and what a busy machine adds.
 const LEAVES_WITHIN: Duration = Duration::from_secs(20);
-/// At this age a daemon has all the descriptors that it needs.
+/// At this age a daemon that is ready, or was, has all the descriptors that it needs.
 const GROWN_UP: Duration = Duration::from_secs(5);
 
 /// An executor or a watcher, whichever process it is at present. Its name, its host and its files stay.
@@ -213,7 +213,9 @@ impl Post {
             self.note_end(now);
             return self.start_in(&mut guard, "").await;
         }
-        if now.descriptors.is_none() && now.since.elapsed() > GROWN_UP {
+        // On a busy machine age alone says nothing.
+        let is_grown_up = || now.since.elapsed() > GROWN_UP && now.daemon.stderr().contains("health: ready");
+        if now.descriptors.is_none() && is_grown_up() {
             now.descriptors = now.daemon.descriptors().ok().map(|count| count as u64);
         }
         Ok(())
