@@ -52,7 +52,7 @@ enum Task {
     ///
     /// Three ZooKeeper servers, Redis, executors, watchers and submitters, each in a network namespace of its own where
     /// this is root; faults by seed, alone and in pairs, while jobs flow; in the end everything that was promised is
-    /// checked. Writes history, logs, report.md and plot.svg to target/faults/<seed>-<time>. The exit status is 0 only
+    /// checked. Writes history, logs, report.md and plot.svg to `target/faults/<seed>-<time>`. The exit status is 0 only
     /// when nothing is wrong. Installs the servers, iproute2 and libfaketime from Debian's packages where they are
     /// missing.
     Faults(faults::Order),

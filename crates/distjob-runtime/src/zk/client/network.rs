@@ -1,6 +1,10 @@
 //! Sessions with real servers: nothing but a translation to and from the client crate.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{
     FutureExt as _, StreamExt as _, TryFutureExt as _,
@@ -35,12 +39,37 @@ impl Connect for Network {
     ) -> Reply<'a, Arc<dyn SessionClient>> {
         async move {
             let connector = Client::connector().with_session_timeout(session_timeout);
-            match connector.connect(servers).await {
+            match connector.connect(&with_resolution(servers)).await {
                 Ok(client) => Ok(Arc::new(client) as Arc<dyn SessionClient>),
                 Err(error) => Err(ZkError::Unclear(error.to_string())),
             }
         }
         .boxed()
+    }
+}
+
+/// The servers with each numeric address written such that it has to be resolved: IPv4 as one number, IPv6 with a zone.
+///
+/// The client crate (0.11.2) looks at its deadline only while a connection attempt waits for something. Where a host has
+/// no route to a server, as before its network is up, connecting to a numeric address fails at once, and past the
+/// deadline the crate would go round for ever without yielding: no time-out, no signal could end that. Resolving waits.
+fn with_resolution(servers: &str) -> String {
+    let (hosts, chroot) = servers.split_at(servers.find('/').unwrap_or(servers.len()));
+    let hosts: Vec<_> = hosts.split(',').map(resolved_later).collect();
+    hosts.join(",") + chroot
+}
+
+fn resolved_later(server: &str) -> String {
+    let bracketed = server.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    if let Some((host, port)) = bracketed
+        && host.parse::<Ipv6Addr>().is_ok()
+    {
+        return format!("[{host}%0]{port}");
+    }
+    let (host, port) = server.split_at(server.find(':').unwrap_or(server.len()));
+    match host.parse::<Ipv4Addr>() {
+        Ok(address) => format!("{}{port}", address.to_bits()),
+        Err(_) => server.to_owned(),
     }
 }
 
@@ -213,4 +242,28 @@ fn translated(event: WatchedEvent) -> WatchEvent {
         EventType::NodeDataChanged | EventType::NodeChildrenChanged => NodeEvent::Changed,
     };
     WatchEvent::Node(what, event.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numeric_addresses_are_written_as_names_and_nothing_else_is() {
+        assert_eq!(
+            with_resolution("127.0.0.1:2181,zk2.example:2181,10.0.0.1,[::1]:2182,[fe80::1]/some/1.2.3.4"),
+            "2130706433:2181,zk2.example:2181,167772161,[::1%0]:2182,[fe80::1%0]/some/1.2.3.4"
+        );
+        for other in ["", "localhost", "1.2.3:2181", "[not an address]:1", "[::1"] {
+            assert_eq!(with_resolution(other), other);
+        }
+    }
+
+    /// Connecting to the loopback device's broadcast address fails as it does without a network: at once.
+    #[tokio::test]
+    async fn without_a_route_to_any_server_opening_a_session_ends() {
+        let session_timeout = Duration::from_millis(300);
+        let opened = Network.connect("127.255.255.255:2181", session_timeout).await;
+        assert!(matches!(opened, Err(ZkError::Unclear(_))), "{opened:?}");
+    }
 }
