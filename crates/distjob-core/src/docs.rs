@@ -3,6 +3,7 @@
 //! * [`architecture`]: the programs, the crates, and what each is not allowed to know
 //! * [`protocol`]: the life of a job, who may do what, what happens when something dies
 //! * [`invariants`]: what holds at every moment, why, and where it is checked
+//! * [`evidence`]: what checks all of that, how to repeat it, and what it found
 //! * [`decisions`]: what was decided, against what, for which reason
 //!
 //! The znodes are described in [`znode`](crate::znode), the Redis keys in [`keys`](crate::keys), the ledger's
@@ -17,6 +18,9 @@ pub mod protocol {}
 
 #[doc = include_str!("docs/invariants.md")]
 pub mod invariants {}
+
+#[doc = include_str!("docs/evidence.md")]
+pub mod evidence {}
 
 #[doc = include_str!("docs/decisions.md")]
 pub mod decisions {}

@@ -315,8 +315,8 @@ impl<'a> Server<'a> {
         match found {
             Found::Lease { grant, freed } => {
                 let range = grant.lease.range;
-                // Not from the cursor: somebody gave it back, and maybe more than this.
-                let was_given_back = range.hi() < grant.cursor;
+                // Not from the cursor: somebody gave it back, and maybe more than this. Suspects are in no haste.
+                let was_given_back = range.hi() < grant.cursor && !self.alone;
                 if self.hands.take(&id, life, range.hi()) {
                     let queue = self.board.entry(&id).map(|entry| entry.data.queue.clone());
                     // The job may have left the board since; the fence decides whether the work counts.
