@@ -25,6 +25,9 @@ pub(crate) const SETTLE_WITHIN: Duration = Duration::from_secs(120);
 /// How much memory an executor may have: many times what it needs, and less than a task wants that bloats.
 const EXECUTOR_BYTES: u64 = BLOAT_BYTES as u64 / 2;
 
+/// Rarer than a run settles: what daemons should have heard of by a watch is not to be found by a scrub in time.
+const SCRUB_LINE: &str = "scrub_every = \"1h\"";
+
 /// As by default.
 const POISON_AFTER: u32 = 5;
 
@@ -97,8 +100,9 @@ impl Settings {
         // What is unclear is asked again sooner, and what failed is tried again sooner, than where nothing is broken.
         settings.zookeeper_lines = "operation_timeout = \"5s\"".to_owned();
         settings.redis_lines = "response_timeout = \"2s\"\nconnect_timeout = \"2s\"".to_owned();
-        settings.executor_lines = format!("slots = 4\ngrace_period = \"5s\"\npoison_after = {POISON_AFTER}");
-        settings.watcher_lines = "grace_period = \"5s\"\nretry_max = \"2s\"".to_owned();
+        settings.executor_lines =
+            format!("slots = 4\ngrace_period = \"5s\"\npoison_after = {POISON_AFTER}\n{SCRUB_LINE}");
+        settings.watcher_lines = format!("grace_period = \"5s\"\nretry_max = \"2s\"\n{SCRUB_LINE}");
         settings
     }
 
