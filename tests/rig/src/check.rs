@@ -68,7 +68,7 @@ pub enum Promise {
     Whole,
     /// A job is delivered once: one file, one `uploaded`; what changed the ledger was allowed to.
     Once,
-    /// A job is `lost` only when Redis lost writes after it was submitted.
+    /// A job is `lost` only when Redis lost writes after it was submitted, or when its submitter did not come to its end.
     Lost,
     /// Of a refused submission nothing comes.
     Refused,

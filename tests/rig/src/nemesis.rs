@@ -40,6 +40,10 @@ pub(crate) async fn happen(stage: &Stage, step: &Step, is_measured: bool) -> Res
         Nemesis::Kill(victim) => members::kill(stage, step, victim, is_measured).await,
         Nemesis::Stop(victim) => members::stop(stage, step, victim).await,
         Nemesis::Freeze(victim, _) => members::freeze(stage, step, victim).await,
+        Nemesis::FreezeExecutors => {
+            members::freeze_executors(stage, step).await;
+            Ok(())
+        }
         Nemesis::Ambush { point, freeze, .. } => {
             let what = if freeze.is_some() { "stop" } else { "kill" };
             members::ambush(stage, step, &format!("{point}={what}"), is_measured).await

@@ -8,6 +8,7 @@ use rustix::process::Signal;
 use tokio::time::{Instant, sleep, sleep_until};
 use zookeeper_client::SessionId;
 
+use crate::history::Role;
 use crate::plan::{Nemesis, Step, Victim};
 use crate::run::Stage;
 use crate::workload::Mischief;
@@ -85,6 +86,18 @@ pub(super) async fn freeze(stage: &Stage, step: &Step, victim: Victim) -> Result
     sleep(step.lasts).await;
     post.signal(Signal::CONT).await;
     Ok(())
+}
+
+/// SIGSTOP of all executors, then SIGCONT.
+pub(super) async fn freeze_executors(stage: &Stage, step: &Step) {
+    let signal = async |signal| {
+        for post in stage.posts().iter().filter(|post| post.role() == Role::Executor) {
+            post.signal(signal).await;
+        }
+    };
+    signal(Signal::STOP).await;
+    sleep(step.lasts).await;
+    signal(Signal::CONT).await;
 }
 
 /// Harms each submitter that starts on a host meanwhile.

@@ -114,8 +114,8 @@ impl Deck {
 /// Whether two faults can happen at the same time: each takes hold of something else, and both can be told from one
 /// another by what they do.
 fn agree(first: Kind, second: Kind) -> bool {
-    // Churn moves every daemon, so that no other fault of a daemon would find its victim.
-    let moves_all = |kind| matches!(kind, Kind::Churn);
+    // No other fault of a daemon would find its victim.
+    let moves_all = |kind| matches!(kind, Kind::Churn | Kind::FreezeExecutors);
     let needs_daemon = |kind: Kind| {
         use super::Thing::{Executors, Watchers};
         matches!(kind.seizes(), Executors | Watchers)
@@ -135,6 +135,7 @@ fn decide(kind: Kind, rng: &mut StdRng, cast: &Cast) -> (Nemesis, Duration) {
         Kind::StopWatcher => Nemesis::Stop(watcher(rng, cast)),
         Kind::FreezeExecutor => Nemesis::Freeze(executor(rng, cast), half(rng)),
         Kind::FreezeWatcher => Nemesis::Freeze(watcher(rng, cast), half(rng)),
+        Kind::FreezeExecutors => Nemesis::FreezeExecutors,
         Kind::AmbushWatcher => Nemesis::Ambush {
             watcher: rng.random_range(1..=cast.watchers),
             point: POINTS[rng.random_range(0..POINTS.len())],
@@ -210,6 +211,8 @@ fn lasts(nemesis: &Nemesis, rng: &mut StdRng, cast: &Cast) -> Duration {
         Nemesis::Kill(Victim::Submitter(_)) => rng.random_range(2_000..5_000),
         // Not before the session of the dead one is over: it is the others that must go on.
         Nemesis::Kill(_) | Nemesis::Ambush { .. } => timeout_ms + rng.random_range(1_500..3_000),
+        // Longer than what is staged lives by itself.
+        Nemesis::FreezeExecutors => 20_000,
         Nemesis::LoseQuorum => 10_000,
         Nemesis::Churn => 10_000,
         // Five executors die of it, one after the other's session is over.

@@ -76,6 +76,8 @@ kinds! {
     StopWatcher = "stop-watcher", Watchers, further;
     /// SIGSTOP of an executor for half, once or three times the session timeout.
     FreezeExecutor = "freeze-executor", Executors, essential;
+    /// SIGSTOP of all executors for longer than tasks live that no submitter keeps alive.
+    FreezeExecutors = "freeze-executors", Executors, further;
     /// SIGSTOP of a watcher for half, once or three times the session timeout.
     FreezeWatcher = "freeze-watcher", Watchers, essential;
     /// SIGKILL or SIGSTOP of a watcher just when it has come to a certain point of a delivery.

@@ -61,6 +61,8 @@ pub enum Nemesis {
     Stop(Victim),
     /// SIGSTOP of a daemon, or of submitters, for so long.
     Freeze(Victim, Half),
+    /// SIGSTOP of all executors.
+    FreezeExecutors,
     /// The end of a watcher of this number, or SIGSTOP for so long, at a point of its work.
     Ambush {
         /// The watcher's number.
@@ -150,6 +152,7 @@ impl Nemesis {
             Self::Freeze(Victim::Executor(_), _) => Kind::FreezeExecutor,
             Self::Freeze(Victim::Watcher(_), _) => Kind::FreezeWatcher,
             Self::Freeze(Victim::Submitter(_), _) => Kind::FreezeSubmitter,
+            Self::FreezeExecutors => Kind::FreezeExecutors,
             Self::Ambush { .. } => Kind::AmbushWatcher,
             Self::CutOff {
                 from: From::Redis, ..

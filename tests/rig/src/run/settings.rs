@@ -100,6 +100,8 @@ impl Settings {
         // What is unclear is asked again sooner, and what failed is tried again sooner, than where nothing is broken.
         settings.zookeeper_lines = "operation_timeout = \"5s\"".to_owned();
         settings.redis_lines = "response_timeout = \"2s\"\nconnect_timeout = \"2s\"".to_owned();
+        // Longer than a submitter is frozen, shorter than all executors are.
+        settings.submitter_lines = "staging_ttl = \"15s\"".to_owned();
         settings.executor_lines =
             format!("slots = 4\ngrace_period = \"5s\"\npoison_after = {POISON_AFTER}\n{SCRUB_LINE}");
         settings.watcher_lines = format!("grace_period = \"5s\"\nretry_max = \"2s\"\n{SCRUB_LINE}");

@@ -109,6 +109,18 @@ fn a_lost_job_needs_a_loss_after_its_submission() {
 }
 
 #[test]
+fn what_no_submitter_called_safe_may_be_lost_by_itself_but_no_plain_list() {
+    passes(|run| {
+        run.undeliver(UNCLEAR, &["subm", "prcd", "lost"]);
+        run.during(lost(UNCLEAR));
+    });
+    breaks(Promise::Lost, PLAIN, |run| {
+        run.undeliver(PLAIN, &["subm", "prcd", "lost"]);
+        run.during(lost(PLAIN));
+    });
+}
+
+#[test]
 fn a_loss_excuses_no_job_that_is_neither_delivered_nor_lost() {
     breaks(Promise::Delivered, SAFE, |run| {
         run.during(store_lost());
