@@ -102,6 +102,8 @@ async fn a_sink_directory_that_was_replaced_between_two_sessions_is_swept_too() 
     let proxy = stage.world.zookeeper_proxy().await.unwrap();
     let program = stage.program("").zookeeper_at(proxy.addr());
     let watcher = stage.world.start_member(program, "w").await.unwrap();
+    // Its znode stands before it has heard of that.
+    watcher.wait_log("registered", SOON).await.unwrap();
     proxy.refuse().await;
     proxy.cut();
     watcher.wait_log("the term is over", SOON).await.unwrap();

@@ -237,9 +237,11 @@ impl Follower {
         if !*self.listed.borrow() {
             self.unread.clone_from(&listed);
         }
+        // A read that is under way may be older than the list, and would bring back what has gone unheard since.
         let vanished: Vec<JobId> = self
             .known
             .keys()
+            .chain(self.requested.keys())
             .filter(|id| !listed.contains(*id))
             .cloned()
             .collect();
