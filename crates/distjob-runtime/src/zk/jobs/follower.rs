@@ -238,7 +238,7 @@ impl Follower {
             self.unread.clone_from(&listed);
         }
         // A read that is under way may be older than the list, and would bring back what has gone unheard since.
-        let vanished: Vec<JobId> = self
+        let vanished: BTreeSet<JobId> = self
             .known
             .keys()
             .chain(self.requested.keys())
