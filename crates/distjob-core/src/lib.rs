@@ -3,12 +3,13 @@
 //! Nothing here does I/O, reads a clock or draws a random number; nothing is `async`.
 //!
 //! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`],
-//! [`range`], [`outcome`]), what may happen to it ([`ledger`],
+//! [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
 //! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
 //! ([`share`], [`board`]) and at how much of it ([`width`]).
 
 pub mod belonging;
 pub mod board;
+pub mod conclusion;
 pub mod docs;
 pub mod executor;
 pub mod id;
@@ -26,12 +27,13 @@ pub mod width;
 pub mod znode;
 pub mod zxid;
 
+pub use conclusion::{Conclusion, Ending};
 pub use id::{JobId, MemberName, NameError, QueueName, Token};
 pub use job::{JobData, JobDataError, JobState};
 pub use keys::{JobKeys, KeyScheme, Source};
 pub use ledger::JobEntry;
 pub use member::{Holder, MemberInfo, Roster};
-pub use outcome::{Outcome, Packed};
+pub use outcome::{Account, Outcome, Packed, Record};
 pub use range::{Lease, TaskRange};
 pub use share::Sharing;
 pub use znode::{Layout, Role};

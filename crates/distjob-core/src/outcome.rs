@@ -1,8 +1,26 @@
 //! What became of a task, and how the outcomes of a run of tasks are packed.
 //!
-//! Packed, each outcome is a header and its bytes. The header is an unsigned LEB128 number whose low two bits are the
-//! kind (0 `ok`, 1 `err`; 2 and 3 are free for later) and whose other bits count the bytes that follow. A `true`
-//! costs five bytes; nothing is ever escaped, so values and messages may hold any byte.
+//! Packed, each outcome is a header and the bytes that it counts. The header is an unsigned LEB128 number: its low two
+//! bits are the kind, the others count bytes. Nothing is ever escaped, so values and messages may hold any byte.
+//!
+//! | kind | what | the bytes |
+//! |---|---|---|
+//! | 0 | `ok` | value |
+//! | 1 | `err` | message |
+//! | 2 | `ok` with an account | attempts, µs, value |
+//! | 3 | `err` with an account | attempts, µs, length of the message, message, end of stderr |
+//!
+//! Attempts, µs and the length are LEB128, too; 0 attempts: there is no account, only stderr. A `true` without an
+//! account costs five bytes: a job of a million small tasks need not remember how long each took.
+
+mod unpack;
+
+use std::time::Duration;
+
+pub use unpack::{Unpack, UnpackError, unpack};
+
+/// The largest number that is written as LEB128: nine bytes.
+const LEB128_MAX: u64 = (1 << 63) - 1;
 
 /// What became of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,10 +40,48 @@ impl<'a> Outcome<'a> {
         }
     }
 
+    /// Whether it is an [`Outcome::Err`].
+    #[must_use]
+    pub const fn is_err(self) -> bool {
+        matches!(self, Self::Err(_))
+    }
+
+    /// The kind of its plain form.
     const fn kind(self) -> u64 {
         match self {
             Self::Ok(_) => 0,
             Self::Err(_) => 1,
+        }
+    }
+}
+
+/// What it took to come to an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Account {
+    /// How often the task was run, the last time included; at least 1.
+    pub attempts: u32,
+    /// How long the last attempt took. Packed, it is cut to whole µs.
+    pub elapsed: Duration,
+}
+
+/// An outcome with what is known of how it came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Record<'a> {
+    /// What became of the task.
+    pub outcome: Outcome<'a>,
+    /// What it took; `None` when nobody kept count, as for the smallest of tasks.
+    pub account: Option<Account>,
+    /// The end of what the failed task wrote to its standard error. An [`Outcome::Ok`] is packed without it.
+    pub stderr: &'a [u8],
+}
+
+impl<'a> From<Outcome<'a>> for Record<'a> {
+    /// A record of nothing but the outcome.
+    fn from(outcome: Outcome<'a>) -> Self {
+        Self {
+            outcome,
+            account: None,
+            stderr: &[],
         }
     }
 }
@@ -39,18 +95,49 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Appends the outcome of the next task.
+    /// Appends the outcome of the next task, in its plain form.
     pub fn push(&mut self, outcome: Outcome<'_>) {
-        let payload = outcome.bytes();
-        let mut header = ((payload.len() as u64) << 2) | outcome.kind();
-        while header >= 0x80 {
-            self.bytes.push((header & 0x7f) as u8 | 0x80);
-            header >>= 7;
+        self.header(outcome.kind(), outcome.bytes().len(), outcome.is_err());
+        self.bytes.extend_from_slice(outcome.bytes());
+    }
+
+    /// Appends the record of the next task: in the plain form where that says it all.
+    pub fn push_record(&mut self, record: Record<'_>) {
+        let Record { outcome, stderr, .. } = record;
+        let stderr = if outcome.is_err() { stderr } else { &[] };
+        if record.account.is_none() && stderr.is_empty() {
+            return self.push(outcome);
         }
-        self.bytes.push(header as u8);
-        self.bytes.extend_from_slice(payload);
+        let mut account = Vec::with_capacity(24);
+        put(
+            &mut account,
+            record.account.map_or(0, |account| u64::from(account.attempts)),
+        );
+        put(
+            &mut account,
+            record.account.map_or(0, |account| micros(account.elapsed)),
+        );
+        if outcome.is_err() {
+            put(&mut account, outcome.bytes().len() as u64);
+        }
+        let length = account.len() + outcome.bytes().len() + stderr.len();
+        self.header(outcome.kind() | 2, length, outcome.is_err());
+        for part in [&account, outcome.bytes(), stderr] {
+            self.bytes.extend_from_slice(part);
+        }
+    }
+
+    /// Appends the outcomes of the tasks that come next.
+    pub fn append(&mut self, next: &Self) {
+        self.bytes.extend_from_slice(&next.bytes);
+        self.count += next.count;
+        self.failed += next.failed;
+    }
+
+    fn header(&mut self, kind: u64, length: usize, is_err: bool) {
+        put(&mut self.bytes, ((length as u64) << 2) | kind);
         self.count += 1;
-        self.failed += outcome.kind();
+        self.failed += u64::from(is_err);
     }
 
     /// How many outcomes.
@@ -78,117 +165,57 @@ impl Packed {
     }
 }
 
-/// The bytes are not packed outcomes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UnpackError {
-    /// The bytes end inside an outcome.
-    #[error("the packed outcomes end in the middle of one")]
-    Truncated,
-    /// A kind that this version does not know, or a length that no machine holds.
-    #[error("the packed outcomes hold a header that this version does not know")]
-    Header,
+fn micros(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_micros()).unwrap_or(LEB128_MAX)
 }
 
-/// The outcomes in `packed`, in order. After an error the iterator ends.
-#[must_use]
-pub fn unpack(packed: &[u8]) -> Unpack<'_> {
-    Unpack { rest: packed }
-}
-
-/// Iterator of [`unpack`].
-#[derive(Clone, Debug)]
-pub struct Unpack<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Unpack<'a> {
-    fn header(&mut self) -> Result<u64, UnpackError> {
-        let mut header = 0u64;
-        for shift in (0..).step_by(7) {
-            let (&byte, rest) = self.rest.split_first().ok_or(UnpackError::Truncated)?;
-            self.rest = rest;
-            let bits = u64::from(byte & 0x7f);
-            if shift > 56 {
-                return Err(UnpackError::Header);
-            }
-            header |= bits << shift;
-            if byte < 0x80 {
-                break;
-            }
-        }
-        Ok(header)
+fn put(bytes: &mut Vec<u8>, number: u64) {
+    let mut rest = number.min(LEB128_MAX);
+    while rest >= 0x80 {
+        bytes.push((rest & 0x7f) as u8 | 0x80);
+        rest >>= 7;
     }
-
-    fn outcome(&mut self) -> Result<Outcome<'a>, UnpackError> {
-        let header = self.header()?;
-        let length = usize::try_from(header >> 2).map_err(|_| UnpackError::Header)?;
-        let (bytes, rest) = self.rest.split_at_checked(length).ok_or(UnpackError::Truncated)?;
-        self.rest = rest;
-        match header & 3 {
-            0 => Ok(Outcome::Ok(bytes)),
-            1 => Ok(Outcome::Err(bytes)),
-            _ => Err(UnpackError::Header),
-        }
-    }
-}
-
-impl<'a> Iterator for Unpack<'a> {
-    type Item = Result<Outcome<'a>, UnpackError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let outcome = self.outcome();
-        if outcome.is_err() {
-            self.rest = &[];
-        }
-        Some(outcome)
-    }
+    bytes.push(rest as u8);
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    proptest! {
-        #[test]
-        fn what_is_packed_is_unpacked(raw in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..300)), 0..20)) {
-            let outcomes: Vec<Outcome<'_>> =
-                raw.iter().map(|(ok, bytes)| if *ok { Outcome::Ok(bytes) } else { Outcome::Err(bytes) }).collect();
-            let mut packed = Packed::default();
-            outcomes.iter().for_each(|outcome| packed.push(*outcome));
-            prop_assert_eq!(packed.count(), outcomes.len() as u64);
-            prop_assert_eq!(packed.failed(), raw.iter().filter(|(ok, _)| !ok).count() as u64);
-            let back: Result<Vec<_>, _> = unpack(packed.bytes()).collect();
-            prop_assert_eq!(back, Ok(outcomes));
-        }
-
-        #[test]
-        fn no_bytes_make_the_reader_panic_or_run_on(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            prop_assert!(unpack(&bytes).count() <= bytes.len());
-        }
-    }
 
     #[test]
     fn a_truth_value_costs_one_byte_more_than_its_text() {
         let mut packed = Packed::default();
         packed.push(Outcome::Ok(b"true"));
-        assert_eq!(packed.bytes(), b"\x10true");
+        packed.push_record(Outcome::Ok(b"true").into());
+        assert_eq!(packed.bytes(), b"\x10true\x10true");
     }
 
     #[test]
-    fn a_cut_is_noticed() {
+    fn an_account_stands_in_front_of_the_bytes() {
+        let account = Account {
+            attempts: 2,
+            elapsed: Duration::from_nanos(300_999),
+        };
+        let record = |outcome| Record {
+            outcome,
+            account: Some(account),
+            stderr: b"trace",
+        };
         let mut packed = Packed::default();
-        packed.push(Outcome::Err(&[7; 200]));
-        let cut = &packed.bytes()[..packed.bytes().len() - 1];
-        assert_eq!(unpack(cut).collect::<Vec<_>>(), [Err(UnpackError::Truncated)]);
-        assert_eq!(
-            unpack(&[0xff; 12]).collect::<Vec<_>>(),
-            [Err(UnpackError::Header)]
-        );
-        assert_eq!(unpack(&[2]).collect::<Vec<_>>(), [Err(UnpackError::Header)]);
+        packed.push_record(record(Outcome::Ok(b"true")));
+        packed.push_record(record(Outcome::Err(b"no")));
+        assert_eq!(packed.bytes(), b"\x1e\x02\xac\x02true\x2f\x02\xac\x02\x02notrace");
+        assert_eq!((packed.count(), packed.failed()), (2, 1));
+    }
+
+    #[test]
+    fn neighbours_are_joined() {
+        let (mut left, mut right, mut both) = (Packed::default(), Packed::default(), Packed::default());
+        for (packed, outcome) in [(&mut left, Outcome::Err(b"a")), (&mut right, Outcome::Ok(b"b"))] {
+            packed.push(outcome);
+            both.push(outcome);
+        }
+        left.append(&right);
+        assert_eq!(left, both);
     }
 }

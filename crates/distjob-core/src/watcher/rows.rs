@@ -2,7 +2,7 @@
 
 use super::Loss;
 use crate::{
-    outcome::{Outcome, unpack},
+    outcome::{Account, Outcome, Record, unpack},
     store::Slice,
 };
 
@@ -15,6 +15,10 @@ pub struct Row<'a> {
     pub task: &'a [u8],
     /// What became of it.
     pub outcome: Outcome<'a>,
+    /// What that took, when somebody kept count.
+    pub account: Option<Account>,
+    /// The end of what a failed task wrote to its standard error.
+    pub stderr: &'a [u8],
 }
 
 /// How far a job has been read: the next index that is due, up to the number of its tasks.
@@ -83,9 +87,20 @@ pub fn each_row<E: From<Loss>>(
         let corrupt = || E::from(Loss::Corrupt(chunk.range.lo()));
         let mut outcomes = unpack(&chunk.packed);
         for index in chunk.range.lo()..chunk.range.hi() {
-            let outcome = outcomes.next().and_then(Result::ok).ok_or_else(corrupt)?;
+            let record = outcomes.next().and_then(Result::ok).ok_or_else(corrupt)?;
             let task = tasks.next().ok_or_else(|| E::from(Loss::Short))?;
-            write(Row { index, task, outcome })?;
+            let Record {
+                outcome,
+                account,
+                stderr,
+            } = record;
+            write(Row {
+                index,
+                task,
+                outcome,
+                account,
+                stderr,
+            })?;
         }
         if outcomes.next().is_some() {
             return Err(corrupt());

@@ -81,7 +81,14 @@ mod tests {
 
     fn line(index: u64, task: &[u8], outcome: Outcome<'_>) -> String {
         let mut buffer = String::new();
-        push_line(&mut buffer, &Row { index, task, outcome });
+        let row = Row {
+            index,
+            task,
+            outcome,
+            account: None,
+            stderr: &[],
+        };
+        push_line(&mut buffer, &row);
         buffer
     }
 
