@@ -1,25 +1,37 @@
 //! What the znode of a job says: `<state>=<count>[;key=value]…`.
 //!
 //! `subm=5000` is complete: 5,000 tasks, queue `default`, pushed to the list whose key is the job's id. The keys that
-//! distjob knows are `queue`, `from` (the token of the submission attempt) and `why` (why a job is `lost`). Keys that
-//! it does not know are kept in place, so that programs of different versions can share a ledger.
+//! distjob knows are:
+//!
+//! | key | from | says |
+//! |---|---|---|
+//! | `queue` | submitter | the kind of its work |
+//! | `from` | submitter | the token of the submission attempt |
+//! | `deadline` | submitter | until when its tasks may run, in milliseconds since 1970 |
+//! | `why` | watcher, in `lost` | why it is lost |
+//! | `failed` | watcher, in `uploaded` | how many of its tasks failed |
+//! | `conclusion` | watcher, in `uploaded` | what that means for the job, a [`Conclusion`] |
+//!
+//! Keys that it does not know are kept in place, so that programs of different versions can share a ledger.
 
 use std::fmt;
 
-use crate::{NameError, QueueName, Source, Token};
+use crate::{Conclusion, NameError, QueueName, Source, Token};
 
 /// Most tasks a job can have. Every count stays exact in Lua's doubles.
 pub const TASKS_MAX: u64 = 1 << 48;
 
-/// Longest znode data of a job, in bytes, beside its state and the reason why it is lost: these change, and what is a job
-/// when it is submitted must be one until its end.
+/// Longest znode data of a job, in bytes, beside its state and what is said of it in the end: these change, and what is a
+/// job when it is submitted must be one until its end.
 pub const DATA_BYTES_MAX: usize = 4096;
 
 /// Longest reason why a job is lost, in characters.
 const WHY_CHARS_MAX: usize = 200;
 
-/// Longest znode data that is looked at, in bytes: with the longest state and reason.
-const LOOKED_AT_BYTES_MAX: usize = DATA_BYTES_MAX + "uploaded".len() + ";why=".len() + 4 * WHY_CHARS_MAX;
+/// Longest znode data that is looked at, in bytes: with the longest state, reason and conclusion.
+const LOOKED_AT_BYTES_MAX: usize = DATA_BYTES_MAX
+    + "uploaded;why=;failed=281474976710656;conclusion=partly-failed".len()
+    + 4 * WHY_CHARS_MAX;
 
 /// How far a job has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,6 +111,12 @@ pub enum JobDataError {
     /// A part without `=`, or an empty or doubled key.
     #[error("has the part {0:?}, which is not a new key=value")]
     Part(String),
+    /// A moment or a number that is none.
+    #[error("has the {0} {1:?}, which is no number of {2}")]
+    Number(&'static str, String, &'static str),
+    /// A word that is no conclusion.
+    #[error("has the conclusion {0:?}, which is none of succeeded, partly-failed, failed, cancelled")]
+    Conclusion(String),
     /// A queue or token that is no name.
     #[error("has a bad {0}: {1}")]
     Name(&'static str, #[source] NameError),
@@ -115,8 +133,14 @@ pub struct JobData {
     pub queue: QueueName,
     /// Where its tasks were pushed.
     pub source: Source,
+    /// Until when its tasks may run, in milliseconds since 1970; those that did not end by then have failed.
+    pub deadline_ms: Option<u64>,
     /// Why it is lost, when it is.
     pub why: Option<String>,
+    /// How many of its tasks failed, when it is uploaded.
+    pub failed: Option<u64>,
+    /// What became of it, when it is uploaded.
+    pub conclusion: Option<Conclusion>,
     /// Keys that this version does not know, with their values.
     pub unknown: Vec<(String, String)>,
 }
@@ -130,18 +154,33 @@ impl JobData {
             count,
             queue,
             source,
+            deadline_ms: None,
             why: None,
+            failed: None,
+            conclusion: None,
             unknown: Vec::new(),
         }
     }
 
-    /// The same job in another state; a reason from an earlier state is forgotten.
+    /// The same job in another state; what an earlier state said of its end is forgotten.
     #[must_use]
     pub fn in_state(&self, state: JobState) -> Self {
         Self {
             state,
             why: None,
+            failed: None,
+            conclusion: None,
             ..self.clone()
+        }
+    }
+
+    /// The same job, delivered: so many of its tasks failed, and that was concluded from it.
+    #[must_use]
+    pub fn uploaded(&self, failed: u64, conclusion: Conclusion) -> Self {
+        Self {
+            failed: Some(failed),
+            conclusion: Some(conclusion),
+            ..self.in_state(JobState::Uploaded)
         }
     }
 
@@ -154,9 +193,8 @@ impl JobData {
             .take(WHY_CHARS_MAX)
             .collect();
         Self {
-            state: JobState::Lost,
             why: Some(why),
-            ..self.clone()
+            ..self.in_state(JobState::Lost)
         }
     }
 
@@ -181,10 +219,7 @@ impl JobData {
             .into_iter()
             .find(|known| known.as_str() == state)
             .ok_or_else(|| JobDataError::State(excerpt(state)))?;
-        let digits = !count.is_empty() && count.bytes().all(|b| b.is_ascii_digit());
-        let count = digits
-            .then(|| count.parse().ok())
-            .flatten()
+        let count = number(count)
             .filter(|count| *count <= TASKS_MAX)
             .ok_or_else(|| JobDataError::Count(excerpt(count)))?;
         let mut job = Self::submitted(count, QueueName::default_queue(), Source::Plain).in_state(state);
@@ -192,9 +227,7 @@ impl JobData {
         for part in parts {
             job.take(part, &mut seen)?;
         }
-        let changeable =
-            job.state.as_str().len() + job.why.as_ref().map_or(0, |why| ";why=".len() + why.len());
-        if data.len() - changeable > DATA_BYTES_MAX {
+        if data.len() - job.changeable_bytes() > DATA_BYTES_MAX {
             return Err(JobDataError::TooLong(data.len()));
         }
         Ok(job)
@@ -214,10 +247,30 @@ impl JobData {
                 let token = Token::new(value).map_err(|e| JobDataError::Name("from", e))?;
                 self.source = Source::Staged(token);
             }
+            "deadline" => self.deadline_ms = Some(numbered("deadline", value, "milliseconds")?),
             "why" => self.why = Some(value.to_owned()),
+            "failed" => self.failed = Some(numbered("failed", value, "tasks")?),
+            "conclusion" => {
+                let conclusion = value
+                    .parse()
+                    .map_err(|_| JobDataError::Conclusion(excerpt(value)))?;
+                self.conclusion = Some(conclusion);
+            }
             _ => self.unknown.push((key.to_owned(), value.to_owned())),
         }
         Ok(())
+    }
+
+    /// How many bytes of its data a change of state may take away or add.
+    fn changeable_bytes(&self) -> usize {
+        let part = |key: &str, value: Option<usize>| value.map_or(0, |value| ";=".len() + key.len() + value);
+        self.state.as_str().len()
+            + part("why", self.why.as_ref().map(String::len))
+            + part("failed", self.failed.map(|failed| failed.to_string().len()))
+            + part(
+                "conclusion",
+                self.conclusion.map(|conclusion| conclusion.as_str().len()),
+            )
     }
 }
 
@@ -230,13 +283,32 @@ impl fmt::Display for JobData {
         if let Source::Staged(token) = &self.source {
             write!(f, ";from={token}")?;
         }
+        if let Some(deadline) = self.deadline_ms {
+            write!(f, ";deadline={deadline}")?;
+        }
         if let Some(why) = &self.why {
             write!(f, ";why={why}")?;
+        }
+        if let Some(failed) = self.failed {
+            write!(f, ";failed={failed}")?;
+        }
+        if let Some(conclusion) = self.conclusion {
+            write!(f, ";conclusion={conclusion}")?;
         }
         self.unknown
             .iter()
             .try_for_each(|(key, value)| write!(f, ";{key}={value}"))
     }
+}
+
+/// A number in plain digits.
+fn number(text: &str) -> Option<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+fn numbered(key: &'static str, value: &str, of: &'static str) -> Result<u64, JobDataError> {
+    number(value).ok_or_else(|| JobDataError::Number(key, excerpt(value), of))
 }
 
 fn excerpt(text: &str) -> String {
@@ -275,6 +347,22 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_stays_and_what_was_concluded_is_said_of_an_uploaded_job_only() {
+        let job = JobData::parse(b"prcd=7;deadline=1790000000000;x=1").unwrap();
+        assert_eq!(job.deadline_ms, Some(1_790_000_000_000));
+        let uploaded = job.uploaded(2, Conclusion::PartlyFailed);
+        assert_eq!(
+            uploaded.to_string(),
+            "uploaded=7;deadline=1790000000000;failed=2;conclusion=partly-failed;x=1"
+        );
+        assert_eq!(
+            JobData::parse(uploaded.to_string().as_bytes()),
+            Ok(uploaded.clone())
+        );
+        assert_eq!(uploaded.in_state(JobState::Processed), job);
+    }
+
+    #[test]
     fn the_longest_job_can_become_lost_and_be_delivered() {
         let longest = format!("subm=1;x={:width$}", "", width = DATA_BYTES_MAX - "=1;x=".len());
         let job = JobData::parse(longest.as_bytes()).unwrap();
@@ -284,6 +372,8 @@ mod tests {
         }
         let lost = job.lost(&"\u{1f980}".repeat(300));
         assert_eq!(JobData::parse(lost.to_string().as_bytes()), Ok(lost));
+        let uploaded = job.uploaded(TASKS_MAX, Conclusion::PartlyFailed);
+        assert_eq!(JobData::parse(uploaded.to_string().as_bytes()), Ok(uploaded));
         assert!(JobData::parse((longest + " ").as_bytes()).is_err());
     }
 
@@ -302,6 +392,11 @@ mod tests {
             (b"subm=1;queue=a;queue=b", "has the part"),
             (b"subm=1;queue=a/b", "has a bad queue"),
             (b"subm=1;from=", "has a bad from"),
+            (b"subm=1;deadline=tomorrow", "has the deadline"),
+            (b"subm=1;deadline=-1", "has the deadline"),
+            (b"subm=1;deadline=99999999999999999999", "has the deadline"),
+            (b"uploaded=1;failed=", "has the failed"),
+            (b"uploaded=1;conclusion=good", "has the conclusion"),
             (b"\xff\xfe", "is not printable"),
             (&[b'a'; 5000], "has 5000 bytes"),
             (format!("subm=1;x={:4096}", "").as_bytes(), "has 4105 bytes"),

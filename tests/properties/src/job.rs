@@ -1,6 +1,9 @@
 //! The data of a job's znode.
 
-use distjob_core::job::{JobData, JobState};
+use distjob_core::{
+    Conclusion,
+    job::{JobData, JobState, TASKS_MAX},
+};
 
 /// Whatever is read is written again, no longer than it was, and in every state that the job may come to: data that is
 /// a job once is a job until its end.
@@ -21,6 +24,9 @@ pub fn job(data: &[u8]) {
         let lost = job.lost(why);
         reads_as_written(&lost);
         reads_as_written(&lost.in_state(JobState::Submitted));
+    }
+    for conclusion in Conclusion::ALL {
+        reads_as_written(&job.uploaded(TASKS_MAX, conclusion));
     }
     reads_as_written(&job);
 }
