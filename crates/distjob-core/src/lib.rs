@@ -5,7 +5,7 @@
 //! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`],
 //! [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
 //! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
-//! ([`share`], [`board`]) and at how much of it ([`width`]).
+//! ([`share`], [`board`]) and at how much of it ([`width`]). Words of settings: [`percent`], [`rate`].
 
 pub mod belonging;
 pub mod board;
@@ -18,7 +18,9 @@ pub mod keys;
 pub mod ledger;
 pub mod member;
 pub mod outcome;
+pub mod percent;
 pub mod range;
+pub mod rate;
 pub mod share;
 pub mod store;
 pub mod submission;
@@ -34,7 +36,9 @@ pub use keys::{JobKeys, KeyScheme, Source};
 pub use ledger::JobEntry;
 pub use member::{Holder, MemberInfo, Roster};
 pub use outcome::{Account, Outcome, Packed, Record};
+pub use percent::Percent;
 pub use range::{Lease, TaskRange};
+pub use rate::Rate;
 pub use share::Sharing;
 pub use znode::{Layout, Role};
 pub use zxid::Zxid;
