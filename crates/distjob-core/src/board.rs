@@ -9,6 +9,9 @@
 //!            └── ripe, other ─┘   only when mine has none   └ ripen ► ripe
 //! ```
 //!
+//! An executor has such a picture for each queue that it serves, and first chooses the queue: by [`turns`](crate::turns).
+//! All jobs of a watcher are of one kind.
+//!
 //! Its own share comes first; with nothing left there a member helps others, a little after a job appeared, so that
 //! its owner meets it first. A job of another's share is never out of reach: sharing is a hint, the claim (or the
 //! lock) is the grant.
@@ -18,16 +21,21 @@
 //!
 //! Time is passed in. Nothing here is remembered about the stores: a board can be thrown away and filled again.
 
+mod ripe;
+mod shares;
+#[cfg(test)]
+mod tests;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    ops::Bound,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use self::ripe::{Class, Ripe};
 use crate::{
-    Holder, JobData, JobEntry, JobId, JobState, MemberName, QueueName, Roster, Zxid,
-    share::{self, Sharing},
+    JobData, JobEntry, JobId, JobState, MemberName, QueueName, Roster, Zxid, share::Sharing,
+    turns::Precedence,
 };
 
 /// Which jobs concern a member.
@@ -44,6 +52,14 @@ impl Interest {
         match self {
             Self::Execution(queues) => job.state == JobState::Submitted && queues.contains(&job.queue),
             Self::Delivery => job.state.is_for_watchers(),
+        }
+    }
+
+    /// With which queue's jobs the job takes turns.
+    fn queue_of(&self, job: &JobData) -> QueueName {
+        match self {
+            Self::Execution(_) => job.queue.clone(),
+            Self::Delivery => QueueName::default_queue(),
         }
     }
 }
@@ -79,6 +95,8 @@ struct Job {
     first: u64,
     /// Not to be handed out before.
     not_before: Option<Instant>,
+    /// How many of its tasks nobody has, as the caller last heard.
+    left: Option<u64>,
     phase: Phase,
     place: Place,
 }
@@ -101,12 +119,8 @@ pub struct Board {
     settings: BoardSettings,
     roster: Arc<Roster>,
     jobs: HashMap<JobId, Job>,
-    ripe_first: BTreeSet<Rank>,
-    ripe_mine: BTreeSet<Rank>,
-    ripe_other: BTreeSet<Rank>,
+    ripe: Ripe,
     later: BTreeSet<(Instant, JobId)>,
-    /// The last job handed out: the next one is the next older one after it, round and round.
-    last: Option<Rank>,
     shares_are_stale: bool,
     /// Whether a member went since shares were last computed.
     has_heirs: bool,
@@ -121,11 +135,8 @@ impl Board {
             settings,
             roster: Arc::default(),
             jobs: HashMap::new(),
-            ripe_first: BTreeSet::new(),
-            ripe_mine: BTreeSet::new(),
-            ripe_other: BTreeSet::new(),
+            ripe: Ripe::default(),
             later: BTreeSet::new(),
-            last: None,
             shares_are_stale: false,
             has_heirs: false,
         }
@@ -136,6 +147,11 @@ impl Board {
         self.settings.sharing = sharing;
         self.settings.help_after = help_after;
         self.shares_are_stale = true;
+    }
+
+    /// Says how a queue stands to the others from now on. One that was never named has the default precedence.
+    pub fn set_precedence(&mut self, queue: &QueueName, precedence: Precedence) {
+        self.ripe.set(queue, precedence);
     }
 
     /// The members as they were last met.
@@ -156,22 +172,6 @@ impl Board {
         self.jobs.is_empty()
     }
 
-    /// How many jobs are in this member's share.
-    #[must_use]
-    pub fn share_len(&self) -> usize {
-        self.jobs.values().filter(|job| job.mine).count()
-    }
-
-    /// The jobs in this member's share, at most `most`: the oldest ones, oldest first, each with its life.
-    #[must_use]
-    pub fn oldest_of_share(&self, most: usize) -> Vec<(JobId, Zxid)> {
-        let mine = self.jobs.iter().filter(|(_, job)| job.mine);
-        let mut ranks: Vec<Rank> = mine.map(|(id, job)| (job.entry.life, id.clone())).collect();
-        ranks.sort_unstable();
-        ranks.truncate(most);
-        ranks.into_iter().map(|(life, id)| (id, life)).collect()
-    }
-
     /// The job as it was last seen.
     #[must_use]
     pub fn entry(&self, id: &JobId) -> Option<&JobEntry> {
@@ -187,8 +187,13 @@ impl Board {
         if self.jobs.get(id).is_some_and(|job| job.entry.life != entry.life) {
             self.remove(id);
         }
+        let is_new = self.jobs.get(id).is_none_or(|job| job.entry != entry);
+        if is_new {
+            // The queue by which it stands somewhere may change, too.
+            self.lift(id);
+        }
         match self.jobs.get_mut(id) {
-            Some(job) if job.entry == entry => {}
+            Some(_) if !is_new => {}
             Some(job) => {
                 job.entry = entry;
                 job.not_before = None;
@@ -208,6 +213,7 @@ impl Board {
                     seen_at: now,
                     first: 0,
                     not_before: None,
+                    left: None,
                     phase,
                     place,
                 };
@@ -218,89 +224,38 @@ impl Board {
         }
     }
 
-    /// Takes notice of the members: whatever was put aside may have become possible. Answers who is proven dead now
-    /// and was there before.
-    pub fn meet(&mut self, roster: Arc<Roster>, now: Instant) -> Vec<Holder> {
-        let same_names = roster.members.keys().eq(self.roster.members.keys());
-        self.shares_are_stale |= !same_names;
-        let departed = roster.departed(&self.roster).collect();
-        let is_gone = |name| !roster.members.contains_key(name);
-        if self.roster.members.keys().any(is_gone) {
-            self.has_heirs = true;
-            let parked = |job: &&mut Job| job.mine && job.phase == Phase::Parked;
-            for job in self.jobs.values_mut().filter(parked) {
-                job.first = job.first.max(1);
-            }
-        }
-        self.roster = roster;
-        self.unpark_all(now);
-        departed
-    }
-
-    /// Whether [`Board::share`] would change anything.
+    /// The next job to look at, of a queue that `may` have one; it is then busy until it is parked, ripened or settled for
+    /// later. A watcher's jobs are all asked for as those of the default queue.
     #[must_use]
-    pub fn shares_are_stale(&self) -> bool {
-        self.shares_are_stale
-    }
-
-    /// Computes all shares anew: some milliseconds for 100,000 jobs, so the caller does not do it for every change.
-    pub fn share(&mut self, now: Instant) {
-        self.shares_are_stale = false;
-        let inherits = std::mem::take(&mut self.has_heirs);
-        let mut queues: BTreeMap<&QueueName, Vec<&JobId>> = BTreeMap::new();
-        for (id, job) in &self.jobs {
-            queues.entry(&job.entry.data.queue).or_default().push(id);
-        }
-        let mut mine = HashSet::new();
-        for (queue, ids) in queues {
-            let members = self.members(queue);
-            let owners = share::assign(self.settings.sharing, &ids, &members);
-            let owned = ids
-                .into_iter()
-                .zip(owners)
-                .filter(|(_, owner)| members[*owner] == self.me);
-            mine.extend(owned.map(|(id, _)| id.clone()));
-        }
-        let moved: Vec<JobId> = self
-            .jobs
-            .iter_mut()
-            .filter(|(id, job)| job.mine != mine.contains(*id))
-            .map(|(id, job)| {
-                job.mine = !job.mine;
-                if job.mine && inherits {
-                    job.first = job.first.max(1);
-                }
-                id.clone()
-            })
-            .collect();
-        for id in moved {
-            self.lift(&id);
-            self.settle(&id, now);
-        }
-    }
-
-    /// The next job to look at, which is then busy until it is parked, ripened or settled for later.
-    #[must_use]
-    pub fn next(&mut self, now: Instant) -> Option<JobId> {
+    pub fn next(&mut self, now: Instant, may: impl Fn(&QueueName) -> bool) -> Option<JobId> {
         self.wake(now);
-        if let Some((_, id)) = self.ripe_first.first().cloned() {
-            // The others go on afterwards where they were.
-            return Some(self.hand_out(id));
-        }
-        let ripe = if self.ripe_mine.is_empty() {
-            &self.ripe_other
-        } else {
-            &self.ripe_mine
-        };
-        let after = self.last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let rank = ripe
-            .range((after, Bound::Unbounded))
-            .next()
-            .or_else(|| ripe.first())?
-            .clone();
-        let id = rank.1.clone();
-        self.last = Some(rank);
+        let id = self.ripe.next(may)?;
         Some(self.hand_out(id))
+    }
+
+    /// Counts service that a queue will get: so long, of one slot.
+    pub fn charge(&mut self, queue: &QueueName, expected: Duration) {
+        self.ripe.charge(queue, expected);
+    }
+
+    /// Counts instead of what was charged as `expected` what it took in truth.
+    pub fn correct(&mut self, queue: &QueueName, expected: Duration, actual: Duration) {
+        self.ripe.correct(queue, expected, actual);
+    }
+
+    /// How many of the job's tasks nobody had when the caller last [said](Board::note_left) so; all of them before.
+    #[must_use]
+    pub fn left(&self, id: &JobId) -> Option<u64> {
+        self.jobs
+            .get(id)
+            .map(|job| job.left.unwrap_or(job.entry.data.count))
+    }
+
+    /// Takes notice of how many of the job's tasks nobody has.
+    pub fn note_left(&mut self, id: &JobId, life: Zxid, left: u64) {
+        if let Some(job) = self.jobs.get_mut(id).filter(|job| job.entry.life == life) {
+            job.left = Some(left);
+        }
     }
 
     fn hand_out(&mut self, id: JobId) -> JobId {
@@ -397,10 +352,8 @@ impl Board {
         let Some(job) = self.jobs.get_mut(id) else { return };
         match std::mem::replace(&mut job.place, Place::Nowhere) {
             Place::Ripe => {
-                let rank = (job.entry.life, id.clone());
-                for ripe in [&mut self.ripe_first, &mut self.ripe_mine, &mut self.ripe_other] {
-                    ripe.remove(&rank);
-                }
+                let queue = self.settings.interest.queue_of(&job.entry.data);
+                self.ripe.remove(&queue, &(job.entry.life, id.clone()));
             }
             Place::Later(at) => {
                 self.later.remove(&(at, id.clone()));
@@ -424,12 +377,13 @@ impl Board {
             }
             None => {
                 job.place = Place::Ripe;
-                let ripe = match (job.first, job.mine) {
-                    (1.., _) => &mut self.ripe_first,
-                    (0, true) => &mut self.ripe_mine,
-                    (0, false) => &mut self.ripe_other,
+                let class = match (job.first, job.mine) {
+                    (1.., _) => Class::First,
+                    (0, true) => Class::Mine,
+                    (0, false) => Class::Other,
                 };
-                ripe.insert((job.entry.life, id.clone()));
+                let queue = self.settings.interest.queue_of(&job.entry.data);
+                self.ripe.insert(&queue, class, (job.entry.life, id.clone()));
             }
         }
     }
@@ -442,25 +396,4 @@ impl Board {
             }
         }
     }
-
-    /// The members that count for a queue, and this one, whether the list knows of it yet or not.
-    fn members(&self, queue: &QueueName) -> Vec<MemberName> {
-        let mut members: Vec<MemberName> = match self.settings.interest {
-            Interest::Execution(_) => self.roster.serving(queue).cloned().collect(),
-            Interest::Delivery => self.roster.members.keys().cloned().collect(),
-        };
-        if let Err(position) = members.binary_search(&self.me) {
-            members.insert(position, self.me.clone());
-        }
-        members
-    }
-
-    /// A guess for a job that came after shares were last computed.
-    fn prefers_me(&self, id: &JobId, queue: &QueueName) -> bool {
-        let members = self.members(queue);
-        share::preferred(id.as_str(), &members).is_none_or(|owner| members[owner] == self.me)
-    }
 }
-
-#[cfg(test)]
-mod tests;

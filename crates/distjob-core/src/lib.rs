@@ -5,7 +5,7 @@
 //! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`],
 //! [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
 //! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
-//! ([`share`], [`board`]) and at how much of it ([`width`]). Words of settings: [`percent`], [`rate`].
+//! ([`share`], [`turns`], [`board`]) and at how much of it ([`width`]). Words of settings: [`percent`], [`rate`].
 
 pub mod belonging;
 pub mod board;
@@ -24,6 +24,7 @@ pub mod rate;
 pub mod share;
 pub mod store;
 pub mod submission;
+pub mod turns;
 pub mod watcher;
 pub mod width;
 pub mod znode;

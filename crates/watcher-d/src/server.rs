@@ -249,7 +249,7 @@ impl<'a> Server<'a> {
             self.watcher.metrics.jobs_share.set(count(self.board.share_len()));
         }
         while self.trusted && self.pipelines.len() < self.config.watcher.pipelines {
-            let Some(id) = self.board.next(now) else { return };
+            let Some(id) = self.board.next(now, |_| true) else { return };
             let Some(entry) = self.board.entry(&id).cloned() else {
                 continue;
             };

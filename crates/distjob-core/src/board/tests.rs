@@ -45,7 +45,7 @@ fn id(name: &str) -> JobId {
 fn order(board: &mut Board, now: Instant, take: usize) -> Vec<String> {
     (0..take)
         .filter_map(|_| {
-            let id = board.next(now)?;
+            let id = board.next(now, |_| true)?;
             board.ripen(&id, now);
             Some(id.to_string())
         })
@@ -69,7 +69,7 @@ fn only_jobs_of_interest_are_on_the_board() {
     assert!(board.is_empty());
     board.see(&id("z"), entry("subm=5", 3, 0), now);
     board.see(&id("z"), entry("prcd=5", 3, 1), now);
-    assert_eq!(board.next(now), None);
+    assert_eq!(board.next(now, |_| true), None);
 }
 
 #[test]
@@ -82,9 +82,9 @@ fn another_members_job_is_helped_with_only_when_there_is_no_own_one_and_not_at_o
     assert_eq!(order(&mut board, now, 3), ["j0", "j0", "j0"]);
     let later = now + HELP_AFTER;
     assert_eq!(order(&mut board, later, 2), ["j0", "j0"]);
-    assert_eq!(board.next(later), Some(id("j0")));
-    assert_eq!(board.next(later), Some(id("j1")));
-    assert_eq!(board.next(later), None);
+    assert_eq!(board.next(later, |_| true), Some(id("j0")));
+    assert_eq!(board.next(later, |_| true), Some(id("j1")));
+    assert_eq!(board.next(later, |_| true), None);
 }
 
 #[test]
@@ -105,32 +105,32 @@ fn a_death_brings_the_dead_ones_jobs_at_once() {
 fn a_parked_job_waits_for_a_change_of_the_members_or_of_itself() {
     let (mut board, now) = board();
     board.see(&id("j"), entry("subm=5", 1, 0), now);
-    let job = board.next(now).unwrap();
+    let job = board.next(now, |_| true).unwrap();
     board.park(&job, now);
-    assert_eq!(board.next(now + HELP_AFTER * 100), None);
+    assert_eq!(board.next(now + HELP_AFTER * 100, |_| true), None);
     board.meet(roster(&["a"]), now);
-    assert_eq!(board.next(now), Some(job.clone()));
+    assert_eq!(board.next(now, |_| true), Some(job.clone()));
     board.park(&job, now);
     board.see(&job, entry("subm=5", 1, 2), now);
-    assert_eq!(board.next(now), Some(job));
+    assert_eq!(board.next(now, |_| true), Some(job));
 }
 
 #[test]
 fn a_change_while_a_job_is_busy_is_not_missed() {
     let (mut board, now) = board();
     board.see(&id("j"), entry("subm=5", 1, 0), now);
-    let job = board.next(now).unwrap();
+    let job = board.next(now, |_| true).unwrap();
     board.meet(roster(&["a"]), now);
     board.park(&job, now);
     assert_eq!(
-        board.next(now),
+        board.next(now, |_| true),
         Some(job.clone()),
         "the members changed after it was handed out"
     );
     board.see(&job, entry("subm=5", 1, 2), now);
     board.settle_at(&job, now + HELP_AFTER, now);
     assert_eq!(
-        board.next(now),
+        board.next(now, |_| true),
         Some(job),
         "the job changed after it was handed out"
     );
@@ -140,25 +140,25 @@ fn a_change_while_a_job_is_busy_is_not_missed() {
 fn a_job_that_is_settled_for_later_is_ripe_then() {
     let (mut board, now) = board();
     board.see(&id("j"), entry("subm=5", 1, 0), now);
-    let job = board.next(now).unwrap();
+    let job = board.next(now, |_| true).unwrap();
     let later = now + Duration::from_secs(3);
     board.settle_at(&job, later, now);
-    assert_eq!(board.next(now), None);
+    assert_eq!(board.next(now, |_| true), None);
     assert_eq!(board.wakes_at(), Some(later));
-    assert_eq!(board.next(later), Some(job));
+    assert_eq!(board.next(later, |_| true), Some(job));
 }
 
 #[test]
 fn a_new_life_of_an_id_is_a_new_job() {
     let (mut board, now) = board();
     board.see(&id("j"), entry("subm=5", 1, 0), now);
-    let job = board.next(now).unwrap();
+    let job = board.next(now, |_| true).unwrap();
     board.park(&job, now);
     board.see(&job, entry("subm=5", 9, 0), now);
-    assert_eq!(board.next(now), Some(job.clone()));
+    assert_eq!(board.next(now, |_| true), Some(job.clone()));
     board.see(&job, None, now);
     board.ripen(&job, now);
-    assert_eq!(board.next(now), None);
+    assert_eq!(board.next(now, |_| true), None);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn an_own_job_that_was_parked_comes_first_when_somebody_is_gone() {
     }
     let later = now + HELP_AFTER;
     board.meet(roster(&["a", "b", "c"]), later);
-    assert_eq!(board.next(later), Some(id("j2")), "in its turn");
+    assert_eq!(board.next(later, |_| true), Some(id("j2")), "in its turn");
     board.park(&id("j2"), later);
     assert_eq!(order(&mut board, later, 1), ["j0"]);
     board.meet(roster(&["a", "b"]), later);
@@ -220,9 +220,82 @@ fn a_job_with_ranges_of_the_dead_comes_first_as_often_as_there_are_ranges() {
     }
     board.put_first(&id("z"), 2, now);
     assert_eq!(order(&mut board, now, 6), ["z", "z", "x", "y", "z", "x"]);
-    let busy = board.next(now).unwrap();
+    let busy = board.next(now, |_| true).unwrap();
     board.put_first(&busy, 1, now);
-    assert_ne!(board.next(now), Some(busy.clone()), "it is in hand");
+    assert_ne!(board.next(now, |_| true), Some(busy.clone()), "it is in hand");
     board.ripen(&busy, now);
-    assert_eq!(board.next(now), Some(busy));
+    assert_eq!(board.next(now, |_| true), Some(busy));
+}
+
+fn board_of_queues(queues: &[(&str, i32, u32)]) -> (Board, Instant) {
+    let names = queues.iter().map(|(name, ..)| QueueName::new(*name).unwrap());
+    let settings = BoardSettings {
+        interest: Interest::Execution(names.collect()),
+        sharing: Sharing::RoundRobin,
+        help_after: HELP_AFTER,
+    };
+    let mut board = Board::new(MemberName::new("a").unwrap(), settings);
+    for (name, priority, weight) in queues {
+        let precedence = Precedence {
+            priority: *priority,
+            weight: *weight,
+        };
+        board.set_precedence(&QueueName::new(*name).unwrap(), precedence);
+    }
+    (board, Instant::now())
+}
+
+/// As [`order`], with each job's queue charged for it.
+fn order_with_costs(board: &mut Board, now: Instant, take: usize) -> Vec<String> {
+    let next = |_| {
+        let id = board.next(now, |_| true)?;
+        let queue = board.entry(&id)?.data.queue.clone();
+        board.charge(&queue, Duration::from_millis(100));
+        board.ripen(&id, now);
+        Some(id.to_string())
+    };
+    (0..take).filter_map(next).collect()
+}
+
+#[test]
+fn queues_take_turns_by_weight_and_their_jobs_by_age_within_them() {
+    let (mut board, now) = board_of_queues(&[("x", 0, 3), ("y", 0, 1)]);
+    for (name, queue, life) in [("x1", "x", 1), ("x2", "x", 2), ("y1", "y", 3), ("y2", "y", 4)] {
+        board.see(&id(name), entry(&format!("subm=5;queue={queue}"), life, 0), now);
+    }
+    let order = order_with_costs(&mut board, now, 8);
+    assert_eq!(order, ["x1", "y1", "x2", "x1", "x2", "y2", "x1", "x2"]);
+}
+
+#[test]
+fn a_queue_that_may_not_is_passed_over_and_a_higher_priority_comes_before_what_the_dead_left() {
+    let (mut board, now) = board_of_queues(&[("x", 0, 1), ("y", 7, 1)]);
+    board.see(&id("jx"), entry("subm=5;queue=x", 1, 0), now);
+    board.see(&id("jy"), entry("subm=5;queue=y", 2, 0), now);
+    board.put_first(&id("jx"), 2, now);
+    assert_eq!(order_with_costs(&mut board, now, 2), ["jy", "jy"]);
+    assert_eq!(board.next(now, |queue| queue.as_str() == "x"), Some(id("jx")));
+    assert_eq!(board.next(now, |_| false), None);
+}
+
+#[test]
+fn a_job_that_moves_to_another_queue_waits_there() {
+    let (mut board, now) = board_of_queues(&[("x", 0, 1), ("y", 0, 1)]);
+    board.see(&id("j"), entry("subm=5;queue=x", 1, 0), now);
+    board.see(&id("j"), entry("subm=5;queue=y", 1, 1), now);
+    assert_eq!(board.next(now, |queue| queue.as_str() == "x"), None);
+    assert_eq!(board.next(now, |_| true), Some(id("j")));
+    assert_eq!(board.next(now, |_| true), None);
+}
+
+#[test]
+fn what_is_left_of_a_job_is_known_for_one_life_of_it() {
+    let (mut board, now) = board();
+    board.see(&id("j"), entry("subm=5", 1, 0), now);
+    assert_eq!(board.left(&id("j")), Some(5));
+    board.note_left(&id("j"), Zxid::new(1), 2);
+    board.note_left(&id("j"), Zxid::new(9), 4);
+    assert_eq!(board.left(&id("j")), Some(2));
+    board.see(&id("j"), entry("subm=7", 3, 0), now);
+    assert_eq!((board.left(&id("j")), board.left(&id("k"))), (Some(7), None));
 }

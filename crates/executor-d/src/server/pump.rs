@@ -124,7 +124,7 @@ impl Server<'_> {
 
     fn start_visits(&mut self, now: Instant) {
         while self.has_room() && self.finishing.len() < FINISHING_MAX {
-            let Some(id) = self.board.next(now) else { return };
+            let Some(id) = self.board.next(now, |_| true) else { return };
             let Some(entry) = self.board.entry(&id).cloned() else {
                 continue;
             };
