@@ -6,6 +6,7 @@
 //! - [`servers`] starts, stops, kills and pauses the servers, and expires sessions.
 //! - [`Proxy`] stands between a program and a server: it cuts, refuses, holds, delays, and loses one chosen reply.
 //! - [`Process`] is one of the project's programs: its log, signals, exit status and memory.
+//! - [`Receiver`] is what an `http` handler posts to: it answers well, badly, late, or never.
 //! - [`eventually()`] waits for what has no event.
 //! - [`audit`] reads what was done to the ledger from the servers' own logs.
 //!
@@ -24,6 +25,7 @@ mod oracle;
 mod ports;
 mod process;
 mod proxy;
+mod receiver;
 pub mod servers;
 mod world;
 
@@ -35,5 +37,6 @@ pub use self::oracle::is_prime;
 pub use self::ports::{Port, unique};
 pub use self::process::{Process, Program};
 pub use self::proxy::{Direction, Effect, Fault, Proxy, Trigger, Wire};
+pub use self::receiver::{Received, Receiver, Reply, Then};
 pub use self::servers::{AppendOnly, Ensemble, Place, Redis, Seat, Server, ZooKeeper};
 pub use self::world::{Delivered, KEEP, Key, Member, SHARED_REDIS, SHARED_ZOOKEEPER, World};
