@@ -138,10 +138,22 @@ impl JobId {
     /// The id of the one follow-up of job `self` in its life `life`: 32 hex digits, the same on whichever watcher asks.
     #[must_use]
     pub fn follow_up(&self, life: Zxid) -> Self {
-        let digest = Sha256::new()
-            .chain_update(self.as_str())
-            .chain_update(":")
-            .chain_update(life.to_string());
+        self.descendant(&[&life.to_string()])
+    }
+
+    /// The id of the job that runs the failed tasks of job `self` in its life `life` again: 32 hex digits, always the
+    /// same, so that asking for it twice makes one job.
+    #[must_use]
+    pub fn retry(&self, life: Zxid) -> Self {
+        self.descendant(&[&life.to_string(), "retry"])
+    }
+
+    fn descendant(&self, what: &[&str]) -> Self {
+        let digest = what
+            .iter()
+            .fold(Sha256::new().chain_update(self.as_str()), |digest, part| {
+                digest.chain_update(":").chain_update(part)
+            });
         let hex = digest
             .finalize()
             .iter()
@@ -152,6 +164,15 @@ impl JobId {
                 hex
             });
         Self(hex.into())
+    }
+}
+
+impl Token {
+    /// Under which token a watcher keeps the payloads of the failed tasks of a job in its life `life`, in their order, so
+    /// that they can be submitted again. A later job of the same id keeps its own.
+    #[must_use]
+    pub fn of_failed(life: Zxid) -> Self {
+        Self(format!("failed-{life}").into())
     }
 }
 
@@ -201,6 +222,19 @@ mod tests {
             "a job id consists of A-Z, a-z, 0-9, '_' and '-', this one has 'ö' at position 1"
         );
         assert!(JobId::new("a".repeat(64)).is_ok());
+    }
+
+    #[test]
+    fn each_life_of_a_job_has_one_retry_and_one_list_of_failed_tasks() {
+        let (id, life, later) = (JobId::new("a").unwrap(), Zxid::new(1), Zxid::new(2));
+        assert_eq!(id.retry(life), id.retry(life));
+        assert_eq!(JobId::new(id.retry(life).as_str()), Ok(id.retry(life)));
+        assert_ne!(id.retry(life), id.retry(later));
+        assert_ne!(id.retry(life), id.follow_up(life));
+        assert_ne!(id.retry(life), id.retry(life).retry(life));
+        let token = Token::of_failed(life);
+        assert_eq!(token.as_str(), "failed-0000000000000001");
+        assert_eq!(Token::new(token.as_str()), Ok(token));
     }
 
     #[test]

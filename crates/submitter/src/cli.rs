@@ -7,7 +7,7 @@ use distjob_core::{JobId, QueueName, submission::STEM_BYTES_MAX};
 use distjob_runtime::config::CommonArgs;
 use humantime_serde::re::humantime;
 
-use crate::random;
+use crate::{deadline::Deadline, random};
 
 /// Makes jobs of tasks.
 #[derive(Debug, Parser)]
@@ -51,6 +51,13 @@ pub struct Order {
     /// Make a job of each N tasks; without it the whole input is one job, even when it is empty
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) batch: Option<u64>,
+
+    /// Until when the tasks of the job may run: so long from now on, as in 10m, or a moment, as in 2030-01-31T18:00:00Z
+    ///
+    /// Tasks that have not ended by then are stopped, or not begun, and recorded as failed. The job ends all the same,
+    /// and is delivered.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) deadline: Option<Deadline>,
 
     /// Give up, with status 69, when a store does not answer for so long, as in 90s or 5m
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
@@ -96,6 +103,7 @@ impl Order {
             queue: None,
             id: None,
             batch: None,
+            deadline: None,
             timeout: None,
             random_numbers: None,
         }
@@ -142,6 +150,7 @@ mod tests {
             ),
             ("submitter once x --random-numbers 1", "cannot be used with"),
             ("submitter once --timeout 10", "time unit needed"),
+            ("submitter once --deadline soon", "as in 10m"),
             (&long, "at most 53 characters"),
         ] {
             let error = order(line).unwrap_err();

@@ -21,6 +21,7 @@
 mod cli;
 mod commits;
 mod config;
+mod deadline;
 mod feed;
 mod lines;
 mod once;

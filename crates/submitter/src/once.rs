@@ -29,6 +29,10 @@ use crate::{
 /// # Errors
 /// When not all of the input became jobs; each id that was printed by then is a job all the same.
 pub async fn run(config: Arc<Config>, order: Order, stop: Stop) -> anyhow::Result<Status> {
+    let deadline_ms = order
+        .deadline
+        .map(|deadline| deadline.resolve(chance::since_1970()))
+        .transpose()?;
     let input = Input::open(&order, config.submitter.max_task_bytes)?;
     let progress = Progress::new(input.extent());
     let aside = progress.clone();
@@ -47,6 +51,7 @@ pub async fn run(config: Arc<Config>, order: Order, stop: Stop) -> anyhow::Resul
     let mut submitter = Submitter {
         reach: Arc::clone(&reach),
         queue: order.queue.unwrap_or_else(|| config.submitter.queue.clone()),
+        deadline_ms,
         stem: order.id,
         is_numbered: order.batch.is_some(),
         staging_ttl: config.submitter.staging_ttl,
@@ -63,6 +68,7 @@ pub async fn run(config: Arc<Config>, order: Order, stop: Stop) -> anyhow::Resul
 struct Submitter {
     reach: Arc<Reach>,
     queue: QueueName,
+    deadline_ms: Option<u64>,
     /// The id that was asked for.
     stem: Option<JobId>,
     is_numbered: bool,
@@ -152,7 +158,8 @@ impl Submitter {
             Some(id) => id.clone(),
         };
         let reach = Arc::clone(&self.reach);
-        let mut staging = Staging::begin(reach, id, self.queue.clone(), self.staging_ttl)?;
+        let staging = Staging::begin(reach, id, self.queue.clone(), self.staging_ttl)?;
+        let mut staging = staging.with_deadline(self.deadline_ms);
         if self.stem.is_some() {
             staging.look_first().await?;
         }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use distjob_core::{
-    JobId, QueueName, Source, Token,
+    JobData, JobId, QueueName, Source, Token,
     store::{Push, PushRequest},
     submission::Known,
 };
@@ -23,6 +23,7 @@ pub struct Staging {
     reach: Arc<Reach>,
     id: JobId,
     queue: QueueName,
+    deadline_ms: Option<u64>,
     token: Token,
     ttl: Duration,
     count: u64,
@@ -41,11 +42,18 @@ impl Staging {
             reach,
             id,
             queue,
+            deadline_ms: None,
             token: Token::new(chance::fresh_id())?,
             ttl,
             count: 0,
             is_used: false,
         })
+    }
+
+    /// Lets the job have a deadline, in milliseconds since 1970.
+    #[must_use]
+    pub fn with_deadline(self, deadline_ms: Option<u64>) -> Self {
+        Self { deadline_ms, ..self }
     }
 
     /// Looks whether the id is in use already: then the tasks need not be pushed. Only saves work; what counts is the
@@ -169,6 +177,14 @@ impl Staging {
 
     const fn is_staged(&self) -> bool {
         self.count > 0 && !self.is_used
+    }
+
+    /// What the ledger will say of the job.
+    fn data(&self) -> JobData {
+        JobData {
+            deadline_ms: self.deadline_ms,
+            ..JobData::submitted(self.count, self.queue.clone(), self.source())
+        }
     }
 
     /// Where its tasks are, as the ledger will say it.

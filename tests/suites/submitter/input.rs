@@ -1,7 +1,7 @@
 //! What becomes of an input.
 
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use harness::{World, eventually};
 
@@ -45,6 +45,25 @@ async fn a_batch_size_makes_jobs_of_an_input_in_its_order() {
     assert_eq!(ids, ["b-0001", "b-0002", "b-0003"]);
     assert_eq!(task_texts(&world, "b-0002").await, ["3", "4"]);
     assert_eq!(task_texts(&world, "b-0003").await, ["5"]);
+}
+
+#[tokio::test]
+async fn a_deadline_stands_in_the_ledger_as_a_moment_and_is_the_same_for_all_jobs_of_an_input() {
+    let world = World::shared().await.unwrap();
+    let now_ms = || UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let before = now_ms();
+    submit(&world, "1\n2\n", &["--batch", "1", "--deadline", "10m"]).await;
+    let after = now_ms();
+    let jobs = world.jobs().await.unwrap();
+    let deadlines: Vec<u128> = jobs
+        .values()
+        .map(|data| data.split_once(";deadline=").unwrap().1.parse().unwrap())
+        .collect();
+    assert_eq!(deadlines[0], deadlines[1]);
+    assert!(
+        (before + 600_000..=after + 600_000).contains(&deadlines[0]),
+        "{jobs:?}"
+    );
 }
 
 #[tokio::test]
@@ -162,6 +181,7 @@ async fn bad_orders_are_refused_before_anything_is_asked() {
         (&["--id", "a/b"][..], 2, "a job id consists of"),
         (&["--queue", ""], 2, "a queue name must not be empty"),
         (&["--random-numbers", "89995002"], 2, "89995001"),
+        (&["--deadline", "2020-01-01T00:00:00Z"], 1, "lies in the past"),
         (&["/nonexistent/file"], 1, "failed to open /nonexistent/file"),
         (&["--set", "submitter.nonsense=1"], 78, "unknown key"),
         (&["--set", "submitter.staging_ttl=0s"], 78, "must be from 1s"),

@@ -32,7 +32,7 @@ impl Staging {
     /// # Errors
     /// The job was not submitted. When that is not certain, the error says so.
     pub async fn commit(mut self, stop: &Stop) -> anyhow::Result<Submitted> {
-        let data = JobData::submitted(self.count, self.queue.clone(), self.source());
+        let data = self.data();
         if self.is_used {
             return self.submitted_before(&data).await;
         }
