@@ -29,6 +29,9 @@ pub struct MemberInfo {
     /// How many tasks (executor) or jobs (watcher) it works on at once.
     #[serde(default)]
     pub slots: u32,
+    /// The queues of which it works on fewer tasks at once than it has slots, with how many.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<QueueName, u32>,
     /// When it registered, in milliseconds since 1970 by its own clock.
     #[serde(default)]
     pub since: u64,
@@ -39,6 +42,13 @@ impl MemberInfo {
     #[must_use]
     pub fn serves(&self, queue: &QueueName) -> bool {
         self.queues.is_empty() || self.queues.contains(queue)
+    }
+
+    /// How many tasks of `queue` it works on at once, at most. At least one: it may not say.
+    #[must_use]
+    pub fn slots_for(&self, queue: &QueueName) -> u32 {
+        let limit = self.limits.get(queue).copied().unwrap_or(u32::MAX);
+        self.slots.min(limit).max(1)
     }
 }
 
@@ -113,7 +123,7 @@ impl Roster {
             .values()
             .filter(|info| info.as_ref().is_none_or(|info| info.serves(queue)));
         infos
-            .map(|info| info.as_ref().map_or(1, |info| u64::from(info.slots.max(1))))
+            .map(|info| info.as_ref().map_or(1, |info| u64::from(info.slots_for(queue))))
             .sum()
     }
 
@@ -194,5 +204,25 @@ mod tests {
         let serving = |queue: &QueueName| roster.serving(queue).map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(serving(&primes), ["a", "b"]);
         assert_eq!(serving(&QueueName::default_queue()), ["b"]);
+    }
+
+    #[test]
+    fn a_queue_has_the_slots_of_those_that_serve_it_as_far_as_they_give_them_to_it() {
+        let info = |text| Some(serde_json::from_str(text).unwrap());
+        let mut roster = roster(1, &["a", "b", "c"]);
+        for (name, text) in [
+            (
+                "a",
+                r#"{"host":"h","pid":1,"version":"1","queues":["primes"],"slots":8,"limits":{"primes":2}}"#,
+            ),
+            (
+                "b",
+                r#"{"host":"h","pid":1,"version":"1","slots":4,"limits":{"default":9}}"#,
+            ),
+        ] {
+            roster.members.insert(MemberName::new(name).unwrap(), info(text));
+        }
+        assert_eq!(roster.slots_for(&QueueName::new("primes").unwrap()), 2 + 4 + 1);
+        assert_eq!(roster.slots_for(&QueueName::default_queue()), 4 + 1);
     }
 }

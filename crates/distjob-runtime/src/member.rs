@@ -4,7 +4,7 @@
 //! ledger; [`Doorman::begin_term`] waits for that, says on the way what is missing, and registers. Whoever finds later
 //! that the store does not belong to the ledger any more stands still until [`Doorman::belongs`] says otherwise.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use distjob_core::{MemberInfo, MemberName, QueueName, belonging::Belonging};
 use tokio::time::sleep;
@@ -84,6 +84,17 @@ pub async fn beating<F: Future>(heartbeat: &Heartbeat, work: F) -> F::Output {
     }
 }
 
+/// What a member offers to do.
+#[derive(Clone, Debug, Default)]
+pub struct Offer {
+    /// The queues that it serves; none: all.
+    pub queues: Vec<QueueName>,
+    /// How many tasks or jobs it works on at once.
+    pub slots: u32,
+    /// Where it works on fewer of one queue.
+    pub limits: BTreeMap<QueueName, u32>,
+}
+
 /// Lets a daemon in.
 #[derive(Clone, Debug)]
 pub struct Doorman {
@@ -101,18 +112,11 @@ pub const BELONGING_PAUSE: Duration = Duration::from_secs(2);
 impl Doorman {
     /// Waits until both stores answer and belong together, and registers in a fresh session under a fresh name.
     /// `None` when the request to stop comes first.
-    pub async fn begin_term(
-        &self,
-        stop: &Stop,
-        heartbeat: &Heartbeat,
-        queues: &[QueueName],
-        slots: u32,
-    ) -> Option<Term> {
-        stop.unless_requested(beating(heartbeat, self.enter(queues, slots)))
-            .await
+    pub async fn begin_term(&self, stop: &Stop, heartbeat: &Heartbeat, offer: &Offer) -> Option<Term> {
+        stop.unless_requested(beating(heartbeat, self.enter(offer))).await
     }
 
-    async fn enter(&self, queues: &[QueueName], slots: u32) -> Term {
+    async fn enter(&self, offer: &Offer) -> Term {
         self.conditions.registered.unmet("waiting for both stores");
         loop {
             let session = Session::open_persistently(&self.settings.session, |error| {
@@ -124,7 +128,7 @@ impl Doorman {
             if !self.settle(&session).await {
                 continue;
             }
-            let (name, info) = introduce(queues, slots);
+            let (name, info) = introduce(offer);
             match Term::begin(session, &self.settings, name, &info).await {
                 Ok(term) => {
                     tracing::info!(member = %term.holder().name, "registered");
@@ -184,7 +188,7 @@ impl Doorman {
 }
 
 /// A fresh name, and what to say of this process.
-fn introduce(queues: &[QueueName], slots: u32) -> (MemberName, MemberInfo) {
+fn introduce(offer: &Offer) -> (MemberName, MemberInfo) {
     let (host, pid) = chance::whereabouts();
     let name = MemberName::fresh(&host, &format!("{pid}-{}", chance::hex(12)))
         .expect("digits and hexadecimal digits make a name");
@@ -192,8 +196,9 @@ fn introduce(queues: &[QueueName], slots: u32) -> (MemberName, MemberInfo) {
         host,
         pid,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        queues: queues.to_vec(),
-        slots,
+        queues: offer.queues.clone(),
+        slots: offer.slots,
+        limits: offer.limits.clone(),
         since: u64::try_from(chance::since_1970().as_millis()).unwrap_or(u64::MAX),
     };
     (name, info)

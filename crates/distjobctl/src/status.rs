@@ -234,6 +234,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             queues: Vec::new(),
             slots: 2,
+            limits: BTreeMap::new(),
             since: u64::MAX,
         };
         Report {

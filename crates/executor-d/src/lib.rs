@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use distjob_core::Role;
 use distjob_runtime::{
-    member::{Conditions, Doorman},
+    member::{Conditions, Doorman, Offer},
     program::Context,
     store::{JobStore, StoreSettings},
     zk::{SessionSettings, TermSettings},
@@ -99,8 +99,11 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
         conditions: Conditions::require(&readiness),
     };
     let metrics = ExecutorMetrics::register(&metrics);
-    let queues = settings.executor.queues.clone();
-    let slots = u32::try_from(settings.executor.slots()).unwrap_or(u32::MAX);
+    let offer = Offer {
+        queues: settings.executor.queues.clone(),
+        slots: u32::try_from(settings.executor.slots()).unwrap_or(u32::MAX),
+        limits: BTreeMap::new(),
+    };
     let mut executor = Executor {
         doorman,
         handler,
@@ -112,7 +115,7 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
     };
     while let Some(term) = executor
         .doorman
-        .begin_term(&executor.stop, &executor.heartbeat, &queues, slots)
+        .begin_term(&executor.stop, &executor.heartbeat, &offer)
         .await
     {
         executor.metrics.terms.inc();

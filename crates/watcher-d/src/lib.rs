@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use distjob_core::Role;
 use distjob_runtime::{
-    member::{Conditions, Doorman},
+    member::{Conditions, Doorman, Offer},
     program::Context,
     store::{JobStore, StoreErrors, StoreSettings},
     zk::{SessionSettings, TermSettings},
@@ -108,9 +108,13 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
         metrics,
     };
     // A watcher serves all queues: it names none.
+    let offer = Offer {
+        slots,
+        ..Offer::default()
+    };
     while let Some(term) = watcher
         .doorman
-        .begin_term(&watcher.stop, &watcher.heartbeat, &[], slots)
+        .begin_term(&watcher.stop, &watcher.heartbeat, &offer)
         .await
     {
         watcher.metrics.terms.inc();

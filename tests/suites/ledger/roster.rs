@@ -1,6 +1,6 @@
 //! The live view of the members.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::ensure;
 use distjob_core::{Holder, MemberInfo, Role, Roster, Zxid};
@@ -18,6 +18,7 @@ fn info(slots: u32) -> MemberInfo {
         version: "1.0.0".to_owned(),
         queues: Vec::new(),
         slots,
+        limits: BTreeMap::new(),
         since: 7,
     }
 }

@@ -1,6 +1,6 @@
 //! A session's life as a member.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use distjob_core::{MemberInfo, Role, Zxid};
 use distjob_runtime::zk::{Session, SessionSettings, Term, TermSettings, ZkError};
@@ -17,6 +17,7 @@ fn info() -> MemberInfo {
         version: "1.0.0".to_owned(),
         queues: Vec::new(),
         slots: 1,
+        limits: BTreeMap::new(),
         since: 7,
     }
 }

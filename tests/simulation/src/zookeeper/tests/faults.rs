@@ -1,6 +1,6 @@
 //! Sessions that end, connections that are lost, servers that come and go.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use distjob_core::{MemberInfo, MemberName, Role};
 use distjob_runtime::zk::{
@@ -273,6 +273,7 @@ async fn a_member_joins_is_seen_and_is_proven_dead_when_its_session_has_ended() 
             version: "1".to_owned(),
             queues: Vec::new(),
             slots: 1,
+            limits: BTreeMap::new(),
             since: 0,
         };
         terms.push(Term::begin(session, &settings, name, &info).await.unwrap());
