@@ -15,6 +15,9 @@
 //! else a layer holds is an error that names the layer and the nearest key. All problems of all layers are
 //! collected before anything is reported.
 //!
+//! What there may be several of under names, such as queues, is described by one table, the [`Template`], and overridden
+//! key by key for each name.
+//!
 //! A program describes its configuration by a struct with one field a table, without `Option`s and serde defaults,
 //! and implements [`Settings`]. A value that may be absent has a word for it (`listen = "off"`).
 
@@ -28,6 +31,7 @@ mod print;
 mod reload;
 mod sections;
 pub mod size;
+mod template;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -44,6 +48,7 @@ pub use error::{ConfigError, Problems};
 pub use print::mask_secrets;
 pub use reload::{Change, Reload};
 pub use sections::{AdminConfig, Listen, LogConfig, LogFormat, RedisConfig, ZooKeeperConfig};
+pub use template::Template;
 
 use check::Known;
 
@@ -54,6 +59,9 @@ pub const CONFIG_DIRECTORY: &str = "/etc/distjob";
 pub trait Settings: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The dotted keys that the program takes over at SIGHUP, beside `log.level`. All others need a restart.
     const RELOADABLE: &'static [&'static str] = &[];
+
+    /// The tables that others are made after. An instance's key is reloadable when its template's is.
+    const TEMPLATES: &'static [Template] = &[];
 
     /// Reports every value that has the right type and still makes no sense.
     fn check(&self, problems: &mut Problems<'_>);
@@ -73,9 +81,10 @@ pub struct Loaded<T> {
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
     sources: Sources,
+    known: Known,
     /// Tells of every key where its value was written.
     layers: Figment,
-    /// Every key with its effective value, normalised.
+    /// Every key with its effective value, normalised; of instances those that differ from their template.
     values: BTreeMap<String, Value>,
 }
 
@@ -129,26 +138,29 @@ fn read<T: Settings>(sources: Sources) -> Result<Loaded<T>, ConfigError> {
         }
     }
 
-    let loaded = understand(sources, file, layers, &mut problems)?;
+    let loaded = understand(sources, known, file, layers, &mut problems)?;
     problems.into_result(loaded)
 }
 
 /// Makes the program's struct of all layers, and checks what comes out.
 fn understand<T: Settings>(
     sources: Sources,
+    known: Known,
     file: Option<PathBuf>,
     layers: Figment,
     problems: &mut ConfigError,
 ) -> Result<Loaded<T>, ConfigError> {
-    let settings: T = layers
+    let settings: T = template::expanded(T::TEMPLATES, &layers)
         .extract()
         .map_err(|error| ConfigError::new(format!("the layers do not fit together: {error}")))?;
-    settings.check(&mut Problems::new(&layers, problems));
+    template::report_unlisted(T::TEMPLATES, &layers, problems);
+    settings.check(&mut Problems::new(&layers, T::TEMPLATES, problems));
     Ok(Loaded {
         file,
         sources,
+        values: known.values(&settings, &layers)?,
+        known,
         layers,
-        values: check::normalised(&settings)?,
         settings: Arc::new(settings),
     })
 }

@@ -1,5 +1,6 @@
 //! What keys there are, of which type each is, and whether an entry fits.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use figment::Figment;
@@ -13,6 +14,7 @@ use super::Settings;
 use super::error::ConfigError;
 use super::layer::{EMBEDDED, Entry};
 use super::print::masked;
+use super::template::{self, Template};
 
 /// How figment's dictionaries show the only type of TOML that they lack.
 const DATE: &str = "$__toml_private_datetime";
@@ -22,6 +24,9 @@ const DATE: &str = "$__toml_private_datetime";
 pub(super) struct Known {
     leaves: BTreeMap<String, Value>,
     defaults: Figment,
+    templates: &'static [Template],
+    /// The default of whatever stands in a table whose keys are free.
+    text: Value,
 }
 
 impl Known {
@@ -29,9 +34,12 @@ impl Known {
     pub(super) fn of<T: Settings>(name: &str, text: &str) -> Result<Self, ConfigError> {
         let broken = |what: String| ConfigError::new(format!("embedded default of {name}: {what}"));
         let layer = Figment::from(Toml::string(text));
-        let settings: T = layer.extract().map_err(|error| broken(error.to_string()))?;
+        let settings: T = template::expanded(T::TEMPLATES, &layer)
+            .extract()
+            .map_err(|error| broken(error.to_string()))?;
         let written: Dict = layer.extract().map_err(|error| broken(error.to_string()))?;
-        let known = normalised(&settings)?;
+        let mut known = leaves(&normalised(&settings)?);
+        known.retain(|key, _| !is_of_instances(T::TEMPLATES, key));
         if let Some(key) = leaves(&written).into_keys().find(|key| !known.contains_key(key)) {
             return Err(broken(format!("unknown key `{key}`")));
         }
@@ -43,6 +51,8 @@ impl Known {
         Ok(Self {
             defaults: known.iter().map(entry).fold(Figment::new(), Figment::merge),
             leaves: known,
+            templates: T::TEMPLATES,
+            text: Value::from(""),
         })
     }
 
@@ -52,9 +62,41 @@ impl Known {
     }
 
     pub(super) fn is_table(&self, key: &str) -> bool {
-        self.leaves
-            .keys()
-            .any(|leaf| leaf.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
+        let within = |leaf: &String| {
+            leaf.strip_prefix(&*self.canonical(key))
+                .is_some_and(|rest| rest.starts_with('.'))
+        };
+        self.templates.iter().any(|template| template.instances == key) || self.leaves.keys().any(within)
+    }
+
+    fn canonical<'k>(&self, key: &'k str) -> Cow<'k, str> {
+        template::canonical(self.templates, key)
+    }
+
+    /// The default of a key, if there is such a key. In a table that is empty by default every key is one, of a text.
+    fn default_of(&self, key: &str) -> Option<&Value> {
+        let key = self.canonical(key);
+        self.leaves.get(&*key).or_else(|| {
+            let (table, _) = key.rsplit_once('.')?;
+            self.leaves.get(table).and_then(as_table).map(|_| &self.text)
+        })
+    }
+
+    /// Whether the key is known and not a table with keys of its own: an empty table by default, whose keys are free, is
+    /// one value.
+    fn is_leaf(&self, key: &str) -> bool {
+        self.leaves.contains_key(&*self.canonical(key))
+    }
+
+    /// Every key of the struct with its value, each written in one way; of instances only what some layer says.
+    pub(super) fn values(
+        &self,
+        settings: &impl Serialize,
+        layers: &Figment,
+    ) -> Result<BTreeMap<String, Value>, ConfigError> {
+        let mut values: BTreeMap<_, _> = self.flatten(&normalised(settings)?).into_iter().collect();
+        values.retain(|key, _| !is_of_instances(self.templates, key) || layers.contains(key));
+        Ok(values)
     }
 
     /// The leaves of a layer. A table that is no table here is taken whole when it is empty or a key is expected in
@@ -62,9 +104,8 @@ impl Known {
     pub(super) fn flatten(&self, table: &Dict) -> Vec<(String, Value)> {
         let mut found = Vec::new();
         walk("", table, &mut |key, value| {
-            let descend = as_table(value).is_some_and(|inner| {
-                !self.leaves.contains_key(&key) && (!inner.is_empty() || self.is_table(&key))
-            });
+            let descend = as_table(value)
+                .is_some_and(|inner| !self.is_leaf(&key) && (!inner.is_empty() || self.is_table(&key)));
             if !descend {
                 found.push((key, value.clone()));
             }
@@ -77,7 +118,7 @@ impl Known {
     /// of strings may be written `a,b`.
     pub(super) fn value_of(&self, key: &str, text: &str) -> Value {
         let quoted = text.starts_with(['"', '\'']);
-        match self.leaves.get(key) {
+        match self.default_of(key) {
             Some(Value::String(..)) if !quoted => text.into(),
             Some(Value::Array(..)) if !text.trim_start().starts_with('[') => text
                 .split(',')
@@ -95,7 +136,7 @@ impl Known {
     /// Whether an entry names a key and its value has the key's type; if not, a message without the place.
     pub(super) fn check<T: Settings>(&self, entry: &Entry) -> Result<(), String> {
         let Entry { key, value, .. } = entry;
-        let Some(default) = self.leaves.get(key) else {
+        let Some(default) = self.default_of(key) else {
             return Err(if self.is_table(key) {
                 format!("`{key}`: found {}, expected a table", describe(value))
             } else {
@@ -106,7 +147,8 @@ impl Known {
             });
         };
         // Alone over the defaults: that tells what is wrong with this one, whatever else is.
-        let Err(error) = self.defaults.clone().merge(entry).extract::<T>() else {
+        let layers = self.defaults.clone().merge(entry);
+        let Err(error) = template::expanded(self.templates, &layers).extract::<T>() else {
             return Ok(());
         };
         let expected = match error.kind {
@@ -119,7 +161,15 @@ impl Known {
     }
 
     /// The key that was most likely meant.
-    fn nearest(&self, key: &str) -> &str {
+    fn nearest(&self, key: &str) -> String {
+        let instance = template::instance(self.templates, key);
+        let nearest = self.nearest_leaf(&self.canonical(key));
+        instance
+            .and_then(|instance| instance.overriding(nearest))
+            .unwrap_or_else(|| nearest.to_owned())
+    }
+
+    fn nearest_leaf(&self, key: &str) -> &str {
         let last = |key: &str| key.rsplit('.').next().map(str::to_owned);
         let distance = |leaf: &&String| {
             // The right key in the wrong table is nearer than any other.
@@ -131,7 +181,8 @@ impl Known {
     }
 }
 
-fn as_table(value: &Value) -> Option<&Dict> {
+/// The value as a table, which a date is not.
+pub(super) fn as_table(value: &Value) -> Option<&Dict> {
     value.as_dict().filter(|dict| !dict.contains_key(DATE))
 }
 
@@ -164,10 +215,16 @@ fn leaves(table: &Dict) -> BTreeMap<String, Value> {
     found
 }
 
-/// Every key of the struct with its value, each written in one way.
-pub(super) fn normalised(settings: &impl Serialize) -> Result<BTreeMap<String, Value>, ConfigError> {
+/// Whether the key is one of a table of instances, or that table.
+fn is_of_instances(templates: &'static [Template], key: &str) -> bool {
+    let is_table = templates.iter().any(|template| template.instances == key);
+    is_table || template::instance(templates, key).is_some()
+}
+
+/// The struct as tables, each value written in one way.
+fn normalised(settings: &impl Serialize) -> Result<Dict, ConfigError> {
     Value::serialize(settings)
-        .map(|value| leaves(&value.into_dict().unwrap_or_default()))
+        .map(|value| value.into_dict().unwrap_or_default())
         .map_err(|error| ConfigError::new(format!("cannot write the configuration as TOML: {error}")))
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use figment::Figment;
 
 use super::layer::place;
+use super::template::{self, Template};
 
 /// Everything that is wrong with a configuration; one message a line, each with its place. Exit status 78.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,18 +53,36 @@ impl std::error::Error for ConfigError {}
 #[derive(Debug)]
 pub struct Problems<'a> {
     layers: &'a Figment,
+    templates: &'static [Template],
     found: &'a mut ConfigError,
 }
 
 impl<'a> Problems<'a> {
-    pub(super) fn new(layers: &'a Figment, found: &'a mut ConfigError) -> Self {
-        Self { layers, found }
+    pub(super) fn new(
+        layers: &'a Figment,
+        templates: &'static [Template],
+        found: &'a mut ConfigError,
+    ) -> Self {
+        Self {
+            layers,
+            templates,
+            found,
+        }
     }
 
     /// Reports that the value of `key` (dotted) is bad; `message` follows the key, as in "must be at least 1s".
+    ///
+    /// What an instance has from its template stands there: it is reported with that place, and not again when the
+    /// same was reported of the template.
     pub fn report(&mut self, key: &str, message: impl fmt::Display) {
-        let place = place(self.layers, key);
-        self.found.push(format!("{place}: `{key}` {message}"));
+        let own = template::instance(self.templates, key).filter(|_| !self.layers.contains(key));
+        let inherited = own.map(|instance| instance.overridden());
+        let place = place(self.layers, inherited.as_deref().unwrap_or(key));
+        let about = |key: &str| format!("{place}: `{key}` {message}");
+        let is_known = inherited.is_some_and(|key| self.found.messages.contains(&about(&key)));
+        if !is_known {
+            self.found.push(about(key));
+        }
     }
 
     /// Reports `message` about `key` unless `holds`.

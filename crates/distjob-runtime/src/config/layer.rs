@@ -18,12 +18,14 @@ const PREFIX: &str = "DISTJOB_";
 const TEST_PREFIX: &str = "DISTJOB_TEST_";
 
 /// The tables of all programs. The environment is often shared, so a variable for another program is no mistake.
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 11] = [
     "zookeeper",
     "redis",
     "log",
     "admin",
     "executor",
+    "queue",
+    "queues",
     "watcher",
     "sink",
     "submitter",
@@ -95,8 +97,11 @@ fn offset_of(table: &dyn TableLike, key: &str) -> usize {
     let Some((name, item)) = table.get_key_value(first) else {
         return 0;
     };
-    let within = item.as_table_like().map_or(0, |inner| offset_of(inner, rest));
-    within.max(name.span().map_or(0, |span| span.start))
+    // A table may be opened again further below what stands in it: the innermost counts.
+    match item.as_table_like().map_or(0, |inner| offset_of(inner, rest)) {
+        0 => name.span().map_or(0, |span| span.start),
+        within => within,
+    }
 }
 
 fn line_of(text: &str, offset: usize) -> usize {

@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 
 use figment::value::Value;
 use serde::Serialize as _;
-use toml_edit::ser::ValueSerializer;
+use toml_edit::{Key, ser::ValueSerializer};
 
 use super::Loaded;
+use super::check::as_table;
 use super::layer::{EMBEDDED, place};
 
 const MASK: &str = "***";
@@ -36,7 +37,7 @@ impl<T> Loaded<T> {
     }
 }
 
-/// The value as TOML with the passwords of the URLs in it masked.
+/// The value as TOML with the passwords of the URLs in it masked, and in tables whatever has the name of a secret.
 pub(super) fn masked(value: &Value) -> String {
     match value {
         Value::String(_, text) => toml_edit::Value::from(mask_secrets(text).as_ref()).to_string(),
@@ -44,10 +45,33 @@ pub(super) fn masked(value: &Value) -> String {
             let items: Vec<_> = items.iter().map(masked).collect();
             format!("[{}]", items.join(", "))
         }
+        Value::Dict(_, table) if as_table(value).is_some() => {
+            let item = |(name, value): (&String, &Value)| {
+                let shown = if names_a_secret(name) {
+                    format!("\"{MASK}\"")
+                } else {
+                    masked(value)
+                };
+                format!("{} = {shown}", Key::new(name))
+            };
+            match table.is_empty() {
+                true => "{}".to_owned(),
+                false => format!("{{ {} }}", table.iter().map(item).collect::<Vec<_>>().join(", ")),
+            }
+        }
         other => other
             .serialize(ValueSerializer::new())
             .map_or_else(|error| error.to_string(), |value| value.to_string()),
     }
+}
+
+/// Whether a variable or a header of this name is likely to hold what nobody should read in a log. Rather one too many
+/// than one too few.
+fn names_a_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["auth", "cookie", "credential", "key", "pass", "secret", "token"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 /// The text with the password of a URL replaced by `***`, in the authority (`redis://user:secret@host`) and in the

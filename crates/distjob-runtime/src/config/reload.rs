@@ -8,7 +8,7 @@ use figment::Figment;
 use super::error::ConfigError;
 use super::layer::{Entry, place};
 use super::print::masked;
-use super::{Loaded, Settings, read, understand};
+use super::{Loaded, Settings, read, template, understand};
 
 /// `log.level` is taken over by the shared part of every program.
 const ALWAYS_RELOADABLE: &str = "log.level";
@@ -52,11 +52,11 @@ impl<T: Settings> Loaded<T> {
         let (applied, pending) = self
             .changes(&next)
             .into_iter()
-            .partition(|change| reloadable::<T>(&change.key));
+            .partition(|change| self.takes_over(&next, &change.key));
 
         let keys: BTreeSet<_> = self.values.keys().chain(next.values.keys()).collect();
         let in_force = keys.into_iter().filter_map(|key| {
-            let side = if reloadable::<T>(key) { &next } else { self };
+            let side = if self.takes_over(&next, key) { &next } else { self };
             Some(Entry {
                 key: key.clone(),
                 value: side.values.get(key)?.clone(),
@@ -65,12 +65,22 @@ impl<T: Settings> Loaded<T> {
         });
         let layers = in_force.fold(Figment::new(), Figment::merge);
         let mut problems = ConfigError::default();
-        let loaded = understand(self.sources.clone(), next.file.clone(), layers, &mut problems)?;
+        let loaded = understand(self.sources.clone(), next.known, next.file, layers, &mut problems)?;
         Ok(Reload {
             loaded: problems.into_result(loaded)?,
             applied,
             pending,
         })
+    }
+
+    /// Whether the value of `key` changes at SIGHUP. An instance that one side lacks comes or goes at the restart only,
+    /// with the list that names it.
+    fn takes_over(&self, next: &Self, key: &str) -> bool {
+        let in_both = template::instance(T::TEMPLATES, key).is_none_or(|instance| {
+            let has = |side: &Self| instance.template.names(&side.layers).contains(instance.name);
+            instance.template.listed.is_none() || has(self) && has(next)
+        });
+        in_both && reloadable::<T>(key)
     }
 
     /// The keys in which `next` differs from this configuration, in their order.
@@ -93,6 +103,7 @@ impl<T: Settings> Loaded<T> {
 
 /// Whether the key, or a table that it is in, is one that the program takes over while it runs.
 pub(super) fn reloadable<T: Settings>(key: &str) -> bool {
+    let key = &*template::canonical(T::TEMPLATES, key);
     let covers = |named: &str| {
         key.strip_prefix(named)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

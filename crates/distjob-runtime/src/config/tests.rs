@@ -10,6 +10,7 @@ use super::*;
 
 mod effective;
 mod problems;
+mod templates;
 
 const EMBEDDED: &str = r#"
 # The ledger.
@@ -129,13 +130,17 @@ impl Layers {
     }
 
     fn read(&self) -> Result<Loaded<Toy>, ConfigError> {
-        read(Sources {
+        read(self.sources())
+    }
+
+    fn sources(&self) -> Sources {
+        Sources {
             name: "toy",
             embedded: EMBEDDED,
             args: self.args.clone(),
             environment: self.environment.clone(),
             directory: self.directory.path().to_owned(),
-        })
+        }
     }
 
     fn slots(&self) -> u16 {
@@ -143,8 +148,12 @@ impl Layers {
     }
 
     fn problems(&self) -> Vec<String> {
+        self.shown(&self.read().unwrap_err())
+    }
+
+    /// The messages, as if the directory were the usual one.
+    fn shown(&self, error: &ConfigError) -> Vec<String> {
         let directory = self.directory.path().display().to_string();
-        let error = self.read().unwrap_err();
         error
             .messages()
             .iter()
