@@ -16,7 +16,7 @@
 //! whoever claims it records an error for it.
 
 use crate::{
-    Holder, Lease, Roster,
+    Holder, Lease, Roster, TaskRange,
     store::{Claim, Commit, Grant, Open, Standing},
 };
 
@@ -107,7 +107,7 @@ pub fn treatment(lease: &Lease, poison_after: u32) -> Treatment {
 /// What is left of a lease after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterCommit {
-    /// Go on with this; it may begin earlier than expected, when the store was rolled back.
+    /// Go on with this, the first that is left; it may begin earlier than expected, when the store was rolled back.
     Continue(Lease),
     /// Nothing is left, and the job is complete.
     Complete,
@@ -115,12 +115,12 @@ pub enum AfterCommit {
     Ended,
 }
 
-/// Decides how to go on with the lease that ends at `hi`. The answer's leases are the truth, whether the commit was
+/// Decides how to go on with what was granted as `granted`. The answer's leases are the truth, whether the commit was
 /// accepted, was refused because an earlier copy of it had been accepted, or because the lease is somebody else's now.
 #[must_use]
-pub fn after_commit(commit: &Commit, hi: u64) -> AfterCommit {
-    let left = commit.leases.iter().find(|lease| lease.range.hi() == hi);
-    match left {
+pub fn after_commit(commit: &Commit, granted: TaskRange) -> AfterCommit {
+    let left = commit.leases.iter().filter(|lease| granted.overlaps(lease.range));
+    match left.min() {
         Some(lease) => AfterCommit::Continue(*lease),
         None if commit.standing == Standing::Open && commit.committed == commit.count => {
             AfterCommit::Complete
@@ -132,7 +132,7 @@ pub fn after_commit(commit: &Commit, hi: u64) -> AfterCommit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemberName, TaskRange, Zxid};
+    use crate::{MemberName, Zxid};
 
     fn holder(name: &str, born: u64) -> Holder {
         Holder {
@@ -184,6 +184,7 @@ mod tests {
         let grant = Grant {
             lease: lease(4, 6, 0),
             committed: 0,
+            failed: 0,
             cursor: 6,
             count: 9,
             holders: vec![holder("alive", 1), holder("dead", 2)],
@@ -199,19 +200,39 @@ mod tests {
             accepted,
             standing: Standing::Open,
             committed: 3,
+            failed: 0,
             count: 9,
             leases,
         };
         let rest = lease(6, 8, 0);
+        let granted = lease(4, 8, 0).range;
         assert_eq!(
-            after_commit(&commit(true, vec![lease(0, 2, 0), rest]), 8),
+            after_commit(&commit(true, vec![lease(0, 2, 0), rest]), granted),
             AfterCommit::Continue(rest)
         );
         assert_eq!(
-            after_commit(&commit(false, vec![rest]), 8),
+            after_commit(&commit(false, vec![rest]), granted),
             AfterCommit::Continue(rest)
         );
-        assert_eq!(after_commit(&commit(false, vec![]), 8), AfterCommit::Ended);
+        let others = vec![lease(0, 4, 0), lease(8, 9, 0)];
+        assert_eq!(after_commit(&commit(false, others), granted), AfterCommit::Ended);
+    }
+
+    #[test]
+    fn what_a_rolled_back_store_leases_again_is_gone_on_with_from_its_beginning() {
+        let commit = Commit {
+            accepted: true,
+            standing: Standing::Open,
+            committed: 3,
+            failed: 0,
+            count: 9,
+            leases: vec![lease(7, 8, 0), lease(3, 6, 0)],
+        };
+        let granted = lease(4, 8, 0).range;
+        assert_eq!(
+            after_commit(&commit, granted),
+            AfterCommit::Continue(lease(3, 6, 0))
+        );
     }
 
     #[test]
@@ -221,19 +242,21 @@ mod tests {
                 accepted,
                 standing: Standing::Open,
                 committed: 9,
+                failed: 0,
                 count: 9,
                 leases: vec![],
             };
-            assert_eq!(after_commit(&commit, 9), AfterCommit::Complete);
+            assert_eq!(after_commit(&commit, lease(5, 9, 0).range), AfterCommit::Complete);
         }
         let gone = Commit {
             accepted: false,
             standing: Standing::Gone,
             committed: 0,
+            failed: 0,
             count: 0,
             leases: vec![],
         };
-        assert_eq!(after_commit(&gone, 9), AfterCommit::Ended);
+        assert_eq!(after_commit(&gone, lease(5, 9, 0).range), AfterCommit::Ended);
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl TaskRange {
         self.lo
     }
 
-    /// One past the last index. It stays the same for as long as a lease lives: a lease shrinks from the front only.
+    /// One past the last index.
     #[must_use]
     pub const fn hi(self) -> u64 {
         self.hi
@@ -39,6 +39,24 @@ impl TaskRange {
     #[must_use]
     pub const fn after(self, lo: u64) -> Option<Self> {
         Self::new(if lo > self.lo { lo } else { self.lo }, self.hi)
+    }
+
+    /// What is left after the tasks from `hi` on are done; `None` when nothing is.
+    #[must_use]
+    pub const fn before(self, hi: u64) -> Option<Self> {
+        Self::new(self.lo, if hi < self.hi { hi } else { self.hi })
+    }
+
+    /// Whether every task of `part` is one of these.
+    #[must_use]
+    pub const fn covers(self, part: Self) -> bool {
+        self.lo <= part.lo && part.hi <= self.hi
+    }
+
+    /// Whether there is a task in both.
+    #[must_use]
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.lo < other.hi && other.lo < self.hi
     }
 }
 
@@ -132,5 +150,35 @@ mod tests {
         assert_eq!(range.after(2), Some(range));
         assert_eq!(range.after(5), TaskRange::new(5, 6));
         assert_eq!(range.after(6), None);
+    }
+
+    #[test]
+    fn a_range_shrinks_from_the_back_until_nothing_is_left() {
+        let range = TaskRange::new(3, 6).unwrap();
+        assert_eq!(range.before(7), Some(range));
+        assert_eq!(range.before(4), TaskRange::new(3, 4));
+        assert_eq!(range.before(3), None);
+        assert_eq!(range.before(0), None);
+    }
+
+    #[test]
+    fn a_range_covers_its_parts_and_overlaps_whatever_it_shares_a_task_with() {
+        let range = |lo, hi| TaskRange::new(lo, hi).unwrap();
+        let whole = range(3, 6);
+        for part in [whole, range(3, 4), range(4, 5), range(5, 6)] {
+            assert!(
+                whole.covers(part) && whole.overlaps(part) && part.overlaps(whole),
+                "{part}"
+            );
+        }
+        for other in [range(2, 4), range(5, 7), range(2, 7)] {
+            assert!(!whole.covers(other) && whole.overlaps(other), "{other}");
+        }
+        for neighbour in [range(2, 3), range(6, 7)] {
+            assert!(
+                !whole.overlaps(neighbour) && !neighbour.overlaps(whole),
+                "{neighbour}"
+            );
+        }
     }
 }

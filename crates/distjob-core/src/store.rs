@@ -15,7 +15,8 @@
 //! | `push` | append these tasks to my list, of which this many are there | [`Push`] |
 //! | `open` | make the list the job's tasks | [`Open`] |
 //! | `claim` | lease me tasks; with `want` 0: what do I hold that I do not know of? | [`Claim`] |
-//! | `commit` | these are the outcomes of the front of my lease | [`Commit`] |
+//! | `commit` | these are the outcomes of a run of tasks in my lease | [`Commit`] |
+//! | `release` | give back a run of tasks in my lease | [`Commit`] |
 //! | `free` | give back all that this holder leased | number of ranges |
 //! | `read` | the next tasks with their outcomes | [`Read`] |
 //! | `status` | what a watcher decides by | [`Status`] |
@@ -36,10 +37,19 @@
 //!
 //! # Which lease is it?
 //!
-//! A lease shrinks from the front as its tasks are committed, so its `lo` moves; its `hi` stays and names it. The
-//! executor tells `claim` the `hi` of every lease that it knows of, and one that it does not know of comes back first:
-//! a lost reply leaks nothing. It follows that one holder has at most one `claim` under way for a job at a time,
-//! or the second is answered with what the first was just granted.
+//! A lease has no name. Tasks may be committed in any order, and each commit leaves of the lease what lies before it
+//! and what lies after it: up to two leases, with the deaths of the one. A release does the same.
+//!
+//! The executor tells `claim` the ranges that it has work on. A lease that lies in one of them is known, whatever was
+//! cut off it meanwhile, and whether the executor has heard of that yet or not; any other comes back first: a lost
+//! reply leaks nothing. It follows that
+//!
+//! * one holder has at most one `claim` under way for a job at a time, or the second is answered with what the first was
+//!   just granted;
+//! * what is released leaves the ranges in hand before the request is sent: the store may lease it to the same holder
+//!   again at once;
+//! * a lease that comes back may overlap what is in hand, where the store went back to an earlier state: that is nothing
+//!   new. What of it nobody has work on comes back when the work in hand has ended.
 
 pub mod model;
 
@@ -52,7 +62,7 @@ mod wire;
 pub use inspection::{Inspection, Meta, MetaState};
 pub use parse::parse_freed;
 pub use reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status};
-pub use request::{ClaimRequest, CommitRequest, Isolated, PushRequest, ReadRequest};
+pub use request::{ClaimRequest, CommitRequest, Isolated, PushRequest, ReadRequest, ReleaseRequest};
 pub use wire::ReplyError;
 
 /// Most tasks that one claim grants, whatever it wants: the work of one call stays bounded.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use distjob_core::{JobId, Zxid};
+use distjob_core::{JobId, TaskRange, Zxid};
 
 /// The leases in hand, and the jobs on which there may be some that nobody knows of.
 #[derive(Debug, Default)]
@@ -16,8 +16,8 @@ pub(crate) struct Hands {
 #[derive(Debug)]
 struct Held {
     life: Zxid,
-    /// The end of each lease, which names it.
-    ends: BTreeSet<u64>,
+    /// What there is work on. No two overlap.
+    ranges: BTreeSet<TaskRange>,
 }
 
 impl Hands {
@@ -26,41 +26,44 @@ impl Hands {
         self.leases
     }
 
-    /// Takes a lease that ends at `hi`. `false` when it is in hand already.
+    /// Takes a lease. `false` when there is work on some of its tasks already.
     #[must_use]
-    pub(crate) fn take(&mut self, id: &JobId, life: Zxid, hi: u64) -> bool {
+    pub(crate) fn take(&mut self, id: &JobId, life: Zxid, range: TaskRange) -> bool {
         let held = self.held.entry(id.clone()).or_insert_with(|| Held {
             life,
-            ends: BTreeSet::new(),
+            ranges: BTreeSet::new(),
         });
         if held.life != life {
             // A new life of the id: the old one's leases ended with its keys.
-            self.leases -= held.ends.len();
+            self.leases -= held.ranges.len();
             *held = Held {
                 life,
-                ends: BTreeSet::new(),
+                ranges: BTreeSet::new(),
             };
         }
-        let is_new = held.ends.insert(hi);
-        self.leases += usize::from(is_new);
+        let is_new = !held.ranges.iter().any(|known| known.overlaps(range));
+        if is_new {
+            held.ranges.insert(range);
+            self.leases += 1;
+        }
         is_new
     }
 
     /// Puts a lease down.
-    pub(crate) fn put_down(&mut self, id: &JobId, life: Zxid, hi: u64) {
+    pub(crate) fn put_down(&mut self, id: &JobId, life: Zxid, range: TaskRange) {
         let Some(held) = self.held.get_mut(id).filter(|held| held.life == life) else {
             return;
         };
-        self.leases -= usize::from(held.ends.remove(&hi));
-        if held.ends.is_empty() {
+        self.leases -= usize::from(held.ranges.remove(&range));
+        if held.ranges.is_empty() {
             self.held.remove(id);
         }
     }
 
-    /// The ends of all leases on this job.
-    pub(crate) fn ends(&self, id: &JobId, life: Zxid) -> Vec<u64> {
+    /// What there is work on in this job.
+    pub(crate) fn ranges(&self, id: &JobId, life: Zxid) -> Vec<TaskRange> {
         let held = self.held.get(id).filter(|held| held.life == life);
-        held.map(|held| held.ends.iter().copied().collect())
+        held.map(|held| held.ranges.iter().copied().collect())
             .unwrap_or_default()
     }
 
@@ -94,19 +97,26 @@ mod tests {
         JobId::new(name).unwrap()
     }
 
+    fn range(lo: u64, hi: u64) -> TaskRange {
+        TaskRange::new(lo, hi).unwrap()
+    }
+
     #[test]
-    fn a_lease_is_known_by_its_end_within_one_life_of_its_job() {
+    fn a_lease_is_new_when_none_of_its_tasks_is_in_hand_within_one_life_of_its_job() {
         let (mut hands, job) = (Hands::default(), id("a"));
-        assert!(hands.take(&job, Zxid::new(1), 10));
-        assert!(!hands.take(&job, Zxid::new(1), 10));
-        assert!(hands.take(&job, Zxid::new(1), 20));
-        assert_eq!(hands.ends(&job, Zxid::new(1)), [10, 20]);
-        assert_eq!(hands.ends(&job, Zxid::new(2)), [] as [u64; 0]);
-        assert!(hands.take(&job, Zxid::new(2), 10));
-        assert_eq!((hands.ends(&job, Zxid::new(2)), hands.leases()), (vec![10], 1));
-        hands.put_down(&job, Zxid::new(1), 10);
+        assert!(hands.take(&job, Zxid::new(1), range(0, 10)));
+        for known in [range(0, 10), range(3, 5), range(9, 12)] {
+            assert!(!hands.take(&job, Zxid::new(1), known), "{known}");
+        }
+        assert!(hands.take(&job, Zxid::new(1), range(10, 20)));
+        assert_eq!(hands.ranges(&job, Zxid::new(1)), [range(0, 10), range(10, 20)]);
+        assert_eq!(hands.ranges(&job, Zxid::new(2)), []);
+        assert!(hands.take(&job, Zxid::new(2), range(0, 10)));
+        assert_eq!(hands.ranges(&job, Zxid::new(2)), [range(0, 10)]);
         assert_eq!(hands.leases(), 1);
-        hands.put_down(&job, Zxid::new(2), 10);
+        hands.put_down(&job, Zxid::new(1), range(0, 10));
+        assert_eq!(hands.leases(), 1);
+        hands.put_down(&job, Zxid::new(2), range(0, 10));
         assert_eq!((hands.leases(), hands.jobs().len()), (0, 0));
     }
 

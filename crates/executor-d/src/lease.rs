@@ -70,8 +70,8 @@ pub(crate) struct Ended {
     pub(crate) life: Zxid,
     /// Its queue.
     pub(crate) queue: QueueName,
-    /// Which lease: its end names it.
-    pub(crate) hi: u64,
+    /// What was granted.
+    pub(crate) range: TaskRange,
     /// Whether the store holds nothing of it for us any more. `false` when it was halted before its end.
     pub(crate) is_over: bool,
     /// Whether the job is complete.
@@ -109,12 +109,11 @@ impl Runner {
             tasks: grant.tasks.into(),
         };
         let mut lease = grant.lease;
-        let hi = lease.range.hi();
         let mut ended = Ended {
             id,
             life,
             queue,
-            hi,
+            range: lease.range,
             is_over: false,
             job_is_complete: false,
             tasks_run: 0,
@@ -131,7 +130,7 @@ impl Runner {
                 break;
             }
             let commit = self.commit(&ended.id, life, lease.range, &ran.outcomes).await;
-            match after_commit(&commit, hi) {
+            match after_commit(&commit, ended.range) {
                 // Before the first task there is nothing that this grant has payloads for.
                 AfterCommit::Continue(rest) if rest.range.lo() >= granted.first => lease = rest,
                 AfterCommit::Continue(_) => break,

@@ -317,7 +317,7 @@ impl<'a> Server<'a> {
                 let range = grant.lease.range;
                 // Not from the cursor: somebody gave it back, and maybe more than this. Suspects are in no haste.
                 let was_given_back = range.hi() < grant.cursor && !self.alone;
-                if self.hands.take(&id, life, range.hi()) {
+                if self.hands.take(&id, life, range) {
                     let queue = self.board.entry(&id).map(|entry| entry.data.queue.clone());
                     // The job may have left the board since; the fence decides whether the work counts.
                     let queue = queue.unwrap_or_else(QueueName::default_queue);
@@ -350,7 +350,7 @@ impl<'a> Server<'a> {
     }
 
     fn after_run(&mut self, ended: Ended, now: Instant) {
-        self.hands.put_down(&ended.id, ended.life, ended.hi);
+        self.hands.put_down(&ended.id, ended.life, ended.range);
         let pace = self.executor.paces.entry(ended.queue).or_default();
         pace.learn(ended.tasks_run, ended.elapsed);
         if ended.job_is_complete

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use distjob_core::{
-    Holder, JobEntry, JobId, Roster, Zxid,
+    Holder, JobEntry, JobId, Roster, TaskRange, Zxid,
     executor::{AfterClaim, after_claim, after_open},
     store::{Claim, ClaimRequest, Grant, Isolated},
 };
@@ -60,8 +60,8 @@ pub(crate) struct Visit {
     pub(crate) isolate: u32,
     /// Whether to take such a range.
     pub(crate) isolated: Isolated,
-    /// The ends of the leases in hand.
-    pub(crate) held: Vec<u64>,
+    /// What is in hand.
+    pub(crate) held: Vec<TaskRange>,
 }
 
 impl Visit {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use distjob_core::{
-    Holder, JobEntry, JobId, JobState, Lease, Zxid,
+    Holder, JobEntry, JobId, JobState, Lease, TaskRange, Zxid,
     executor::{AfterCommit, Treatment, after_commit, treatment},
     ledger::{Settled, settle},
     store::{Commit, Isolated},
@@ -64,8 +64,8 @@ pub(crate) struct Work {
     pub(crate) id: JobId,
     pub(crate) life: Zxid,
     pub(crate) lease: Lease,
-    /// Index of the first payload.
-    first: u64,
+    /// What was granted: the payloads are of these tasks.
+    granted: TaskRange,
     tasks: Vec<Vec<u8>>,
 }
 
@@ -126,7 +126,7 @@ impl Term {
         let mut moves: Vec<Move> = self
             .hands
             .iter()
-            .map(|work| Move::Run(work.id.clone(), work.lease.range.hi()))
+            .map(|work| Move::Run(work.id.clone(), work.granted.hi()))
             .collect();
         moves.extend(self.finishing.keys().cloned().map(Move::Finish));
         if self.visit.is_some() {
@@ -246,13 +246,13 @@ impl Term {
         }
     }
 
-    fn held(&self, id: &JobId, life: Zxid) -> Vec<u64> {
+    fn held(&self, id: &JobId, life: Zxid) -> Vec<TaskRange> {
         let held = self
             .hands
             .iter()
             .chain(&self.ghosts)
             .filter(|work| work.id == *id && work.life == life);
-        held.map(|work| work.lease.range.hi()).collect()
+        held.map(|work| work.granted).collect()
     }
 
     fn free(&self, id: &JobId, life: Zxid, holder: &Holder, deaths: u32) -> Request {
@@ -265,7 +265,7 @@ impl Term {
         let work = &self.hands[self.position(id, hi).expect("it is in hand")];
         let lo = work.lease.range.lo();
         let outcome = match treatment(&work.lease, rules.poison_after()) {
-            Treatment::Run => Some(work.tasks[(lo - work.first) as usize].clone()),
+            Treatment::Run => Some(work.tasks[(lo - work.granted.lo()) as usize].clone()),
             Treatment::GiveUp => None,
         };
         Request::Store(
@@ -292,7 +292,7 @@ impl Term {
     fn position(&self, id: &JobId, hi: u64) -> Option<usize> {
         self.hands
             .iter()
-            .position(|work| work.id == *id && work.lease.range.hi() == hi)
+            .position(|work| work.id == *id && work.granted.hi() == hi)
     }
 
     /// Takes the answer.
@@ -320,9 +320,9 @@ impl Term {
         let Some(position) = self.position(id, hi) else {
             return;
         };
-        let (first, life) = (self.hands[position].first, self.hands[position].life);
-        match after_commit(commit, hi) {
-            AfterCommit::Continue(rest) if rest.range.lo() >= first => {
+        let (granted, life) = (self.hands[position].granted, self.hands[position].life);
+        match after_commit(commit, granted) {
+            AfterCommit::Continue(rest) if rest.range.lo() >= granted.lo() => {
                 self.hands[position].lease = rest;
                 return;
             }

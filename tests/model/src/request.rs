@@ -1,7 +1,7 @@
 //! What processes ask of the two stores, and what they are told.
 
 use distjob_core::{
-    Holder, JobData, JobEntry, JobId, Source, Token, Zxid,
+    Holder, JobData, JobEntry, JobId, Source, TaskRange, Token, Zxid,
     store::{Claim, Commit, DropReply, Isolated, Meta, Open, Push, Read, Status},
 };
 
@@ -101,8 +101,8 @@ pub enum Script {
         isolate: u32,
         /// Whether to take such a range.
         isolated: Isolated,
-        /// The ends of the leases in hand.
-        held: Vec<u64>,
+        /// What is in hand.
+        held: Vec<TaskRange>,
     },
     /// `commit`.
     Commit {

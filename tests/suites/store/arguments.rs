@@ -43,7 +43,7 @@ fn valid(fixture: &Fixture) -> Vec<Valid> {
         call(
             "claim",
             &[meta, tasks, leases, freed],
-            &[&life, &holder, "1", "100", "2", "1", "2"],
+            &[&life, &holder, "1", "100", "2", "1", "0:2"],
             (7, 6),
         ),
         call(

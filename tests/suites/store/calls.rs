@@ -5,7 +5,7 @@ use distjob_core::store::{
     Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
     Read, ReadRequest, Standing, Status,
 };
-use distjob_core::{Holder, JobId, Packed, Source, Zxid};
+use distjob_core::{Holder, JobId, Packed, Source, TaskRange, Zxid};
 use distjob_runtime::store::{Freeing, JobStore};
 
 /// A call with all its arguments, which can be made again later.
@@ -28,7 +28,7 @@ pub(crate) enum Call {
         bytes_max: u64,
         isolate: u32,
         isolated: Isolated,
-        held: Vec<u64>,
+        held: Vec<TaskRange>,
     },
     Commit {
         life: Zxid,

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use distjob_core::store::{
-    Claim, ClaimRequest, Commit, CommitRequest, Grant, Isolated, Open, Push, PushRequest,
+    Claim, ClaimRequest, Commit, CommitRequest, Grant, Isolated, Open, Push, PushRequest, ReleaseRequest,
 };
-use distjob_core::{Holder, JobId, JobKeys, KeyScheme, MemberName, Outcome, Packed, Source, Token, Zxid};
+use distjob_core::{
+    Holder, JobId, JobKeys, KeyScheme, MemberName, Outcome, Packed, Source, TaskRange, Token, Zxid,
+};
 use distjob_runtime::store::{JobStore, StoreSettings};
 use harness::{AppendOnly, Redis, SHARED_REDIS, servers};
 use redis::aio::MultiplexedConnection;
@@ -83,7 +85,7 @@ impl Fixture {
         self.store.push(&self.id, &request).await.unwrap()
     }
 
-    pub(crate) async fn claim(&self, holder: &Holder, want: u64, held: &[u64]) -> Claim {
+    pub(crate) async fn claim(&self, holder: &Holder, want: u64, held: &[TaskRange]) -> Claim {
         let request = ClaimRequest {
             life: LIFE,
             holder,
@@ -97,11 +99,21 @@ impl Fixture {
     }
 
     /// Claims and expects a lease.
-    pub(crate) async fn lease(&self, holder: &Holder, want: u64, held: &[u64]) -> Grant {
+    pub(crate) async fn lease(&self, holder: &Holder, want: u64, held: &[TaskRange]) -> Grant {
         match self.claim(holder, want, held).await {
             Claim::Lease(grant) => grant,
             other => panic!("expected a lease, got {other:?}"),
         }
+    }
+
+    /// Gives back the tasks from `lo` up to `hi`.
+    pub(crate) async fn release(&self, holder: &Holder, lo: u64, hi: u64) -> Commit {
+        let request = ReleaseRequest {
+            life: LIFE,
+            holder,
+            range: range(lo, hi),
+        };
+        self.store.release(&self.id, &request).await.unwrap()
     }
 
     /// Commits `count` times `true` from `lo` on.
@@ -135,6 +147,10 @@ pub(crate) fn holder(name: &str) -> Holder {
 /// Tasks that say their index.
 pub(crate) fn tasks(count: u64) -> Vec<Vec<u8>> {
     (0..count).map(|index| index.to_string().into_bytes()).collect()
+}
+
+pub(crate) fn range(lo: u64, hi: u64) -> TaskRange {
+    TaskRange::new(lo, hi).unwrap()
 }
 
 pub(crate) fn truths(count: u64) -> Packed {

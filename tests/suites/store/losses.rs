@@ -7,7 +7,7 @@ use distjob_runtime::store::{Freeing, StoreError};
 use redis::AsyncCommands as _;
 
 use crate::dump::dump;
-use crate::fixture::{Fixture, LIFE, holder, tasks, truths};
+use crate::fixture::{Fixture, LIFE, holder, range, tasks, truths};
 
 /// An open job of ten tasks: 0..2 and 4..6 committed, 2..4 leased by `b`, 6..8 freed, 8..10 unreached.
 async fn in_all_pieces() -> (Fixture, Holder, Holder) {
@@ -16,7 +16,7 @@ async fn in_all_pieces() -> (Fixture, Holder, Holder) {
     fixture.open(&tasks(10)).await;
     fixture.lease(&a, 2, &[]).await;
     fixture.lease(&b, 2, &[]).await;
-    fixture.lease(&a, 2, &[2]).await;
+    fixture.lease(&a, 2, &[range(0, 2)]).await;
     fixture.lease(&c, 2, &[]).await;
     fixture.commit(&a, 0, 2).await;
     fixture.commit(&a, 4, 2).await;
@@ -146,7 +146,7 @@ async fn pieces_that_cannot_be_read_are_broken() {
             .unwrap();
         assert_eq!(fixture.claim(&a, 1, &[]).await, Claim::Broken, "{junk:?}");
     }
-    for field in ["n", "cursor", "committed"] {
+    for field in ["n", "cursor", "committed", "failed"] {
         let (fixture, a, _) = in_all_pieces().await;
         let _: () = fixture
             .raw

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use distjob_core::store::model::{Model, Part};
 use distjob_core::store::{Isolated, ReadRequest};
-use distjob_core::{Holder, Outcome, Packed, Source, Zxid};
+use distjob_core::{Holder, Outcome, Packed, Source, TaskRange, Zxid};
 use distjob_runtime::store::Freeing;
 use proptest::prelude::*;
 
@@ -152,9 +152,9 @@ impl Step {
                 knows,
             } => {
                 let holder = who(w);
-                let mut held: Vec<u64> = leases(&holder).iter().map(|lease| lease.range.hi()).collect();
+                let mut held: Vec<TaskRange> = leases(&holder).iter().map(|lease| lease.range).collect();
                 match knows {
-                    Knows::All => held.push(1 << 40),
+                    Knows::All => held.extend(TaskRange::new(1 << 40, 1 << 41)),
                     Knows::AllButOne => drop(held.pop()),
                     Knows::None => held.clear(),
                 }

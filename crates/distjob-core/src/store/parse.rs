@@ -80,6 +80,7 @@ impl Grant {
         Ok(Self {
             lease,
             committed: parts.parse("committed")?,
+            failed: parts.parse("failed")?,
             cursor: parts.parse("cursor")?,
             count: parts.parse("count")?,
             holders: {
@@ -106,6 +107,7 @@ impl Commit {
         let commit = Self {
             accepted,
             committed: parts.parse("committed")?,
+            failed: parts.parse("failed")?,
             count: parts.parse("count")?,
             leases: parts.leases()?,
             standing: parts.parse("standing")?,
@@ -248,6 +250,7 @@ mod tests {
                 "lease",
                 "3:5:1",
                 "2",
+                "1",
                 "9",
                 "20",
                 "2",
@@ -260,7 +263,8 @@ mod tests {
             panic!("two payloads fit");
         };
         assert_eq!(grant.lease.to_string(), "3:5:1");
-        assert_eq!((grant.committed, grant.cursor, grant.count), (2, 9, 20));
+        assert_eq!((grant.committed, grant.failed), (2, 1));
+        assert_eq!((grant.cursor, grant.count), (9, 20));
         let names: Vec<&str> = grant.holders.iter().map(|holder| holder.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
         assert_eq!(grant.tasks, reply(&["x", ""]));

@@ -65,6 +65,8 @@ pub struct Grant {
     pub lease: Lease,
     /// How many tasks are committed.
     pub committed: u64,
+    /// How many of them as errors.
+    pub failed: u64,
     /// The first task that was never leased.
     pub cursor: u64,
     /// How many tasks the job has.
@@ -88,16 +90,18 @@ pub enum Standing {
     Open,
 }
 
-/// Answer of `commit`.
+/// Answer of `commit`, and of `release`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
-    /// Whether the outcomes were recorded by this very delivery. A repeated commit is refused although the first
-    /// delivery was accepted: the leases tell.
+    /// Whether the outcomes were recorded, or the tasks given back, by this very delivery. A repeated one is refused
+    /// although the first delivery was accepted: the leases tell.
     pub accepted: bool,
     /// How the job stands. Unless it is [`Standing::Open`], the other fields are zero and empty.
     pub standing: Standing,
     /// How many tasks are committed now.
     pub committed: u64,
+    /// How many of them as errors.
+    pub failed: u64,
     /// How many tasks the job has.
     pub count: u64,
     /// What the holder leases now, whole and true.

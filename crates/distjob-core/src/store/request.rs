@@ -1,6 +1,6 @@
 //! What the larger scripts are asked. The others take plain arguments.
 
-use crate::{Holder, Packed, Token, Zxid};
+use crate::{Holder, Packed, TaskRange, Token, Zxid};
 
 /// Append tasks to the list of one submission attempt.
 #[derive(Clone, Copy, Debug)]
@@ -41,18 +41,20 @@ pub struct ClaimRequest<'a> {
     pub isolate: u32,
     /// Whether to take such a range.
     pub isolated: Isolated,
-    /// The `hi` of every lease on this job that the holder knows it has.
-    pub held: &'a [u64],
+    /// What the holder has work on, in any order. A lease of it is known when one of these ranges covers it; any other
+    /// comes back. So a range may be larger than what is left of its lease, but must hold nothing that was
+    /// released.
+    pub held: &'a [TaskRange],
 }
 
-/// Record the outcomes of the first tasks of a lease.
+/// Record the outcomes of a run of tasks, anywhere in a lease.
 #[derive(Clone, Copy, Debug)]
 pub struct CommitRequest<'a> {
     /// Which life of the job.
     pub life: Zxid,
     /// Whose lease.
     pub holder: &'a Holder,
-    /// Where the lease begins.
+    /// The first task that has an outcome here.
     pub lo: u64,
     /// The outcomes of `lo` and what follows it, at least one.
     pub outcomes: &'a Packed,
@@ -64,6 +66,17 @@ impl CommitRequest<'_> {
     pub const fn upto(&self) -> u64 {
         self.lo.saturating_add(self.outcomes.count())
     }
+}
+
+/// Give back a run of tasks that the holder will not run.
+#[derive(Clone, Copy, Debug)]
+pub struct ReleaseRequest<'a> {
+    /// Which life of the job.
+    pub life: Zxid,
+    /// Whose lease.
+    pub holder: &'a Holder,
+    /// Which tasks: one lease must cover them.
+    pub range: TaskRange,
 }
 
 /// Read tasks with their outcomes.

@@ -9,7 +9,7 @@ use distjob_core::{
     Holder, JobId, KeyScheme, Source, Zxid,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
-        ReadRequest, Status,
+        ReadRequest, ReleaseRequest, Status,
     },
 };
 use redis::RedisError;
@@ -122,13 +122,25 @@ impl JobStore {
         call.end(result)
     }
 
-    /// Records the outcomes of the first tasks of a lease.
+    /// Records the outcomes of a run of tasks that one lease of the holder covers.
     ///
     /// # Errors
     /// See [the module](super); rejected when there are no outcomes. After an unclear one commit again: it counts once.
     pub async fn commit(&self, id: &JobId, request: &CommitRequest<'_>) -> Result<Commit, StoreError> {
         let call = self.begin(Some(id)).await?;
         let result = call.line().commit(id, request).await;
+        call.end(result)
+    }
+
+    /// Gives back a run of tasks that one lease of the holder covers; no death is counted. What is in hand must not
+    /// name these tasks any more when this is called: the store may lease them to the same holder again at once.
+    ///
+    /// # Errors
+    /// See [the module](super). After an unclear one release again: it counts once, unless the tasks were leased to the
+    /// same holder again meanwhile, which then finds them given back once more, and its commit refused.
+    pub async fn release(&self, id: &JobId, request: &ReleaseRequest<'_>) -> Result<Commit, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().release(id, request).await;
         call.end(result)
     }
 

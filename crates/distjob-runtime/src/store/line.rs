@@ -8,7 +8,7 @@ use distjob_core::{
     Holder, JobId, Source, Zxid,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
-        ReadRequest, Status,
+        ReadRequest, ReleaseRequest, Status,
     },
 };
 use futures::future::BoxFuture;
@@ -46,6 +46,9 @@ pub trait Line: Send + Sync + 'static {
 
     /// See [`JobStore::commit`](super::JobStore::commit).
     fn commit<'a>(&'a self, id: &'a JobId, request: &'a CommitRequest<'a>) -> Reply<'a, Commit>;
+
+    /// See [`JobStore::release`](super::JobStore::release).
+    fn release<'a>(&'a self, id: &'a JobId, request: &'a ReleaseRequest<'a>) -> Reply<'a, Commit>;
 
     /// See [`JobStore::free`](super::JobStore::free).
     fn free<'a>(&'a self, id: &'a JobId, life: Zxid, holder: &'a Holder, why: Freeing) -> Reply<'a, u64>;

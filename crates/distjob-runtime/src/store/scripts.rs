@@ -17,6 +17,7 @@ pub(super) struct Scripts {
     pub(super) open: Script,
     pub(super) claim: Script,
     pub(super) commit: Script,
+    pub(super) release: Script,
     pub(super) free: Script,
     pub(super) read: Script,
     pub(super) status: Script,
@@ -39,6 +40,7 @@ impl Scripts {
             open: vital(include_str!("lua/open.lua")),
             claim: vital(include_str!("lua/claim.lua")),
             commit: vital(include_str!("lua/commit.lua")),
+            release: vital(include_str!("lua/release.lua")),
             free: vital(include_str!("lua/free.lua")),
             read: vital(include_str!("lua/read.lua")),
             status: vital(include_str!("lua/status.lua")),
@@ -49,12 +51,13 @@ impl Scripts {
 }
 
 impl Scripts {
-    fn all(&self) -> [(&'static str, &Script); 9] {
+    fn all(&self) -> [(&'static str, &Script); 10] {
         [
             ("push", &self.push),
             ("open", &self.open),
             ("claim", &self.claim),
             ("commit", &self.commit),
+            ("release", &self.release),
             ("free", &self.free),
             ("read", &self.read),
             ("status", &self.status),

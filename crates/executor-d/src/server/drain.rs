@@ -58,7 +58,7 @@ impl Server<'_> {
                 Some(ended) = self.running.join_next() => {
                     let ended = joined(ended);
                     if ended.is_over {
-                        self.hands.put_down(&ended.id, ended.life, ended.hi);
+                        self.hands.put_down(&ended.id, ended.life, ended.range);
                     }
                     if ended.job_is_complete {
                         self.finish(&ended.id, "every task has its outcome");

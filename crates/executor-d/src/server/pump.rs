@@ -124,7 +124,9 @@ impl Server<'_> {
 
     fn start_visits(&mut self, now: Instant) {
         while self.has_room() && self.finishing.len() < FINISHING_MAX {
-            let Some(id) = self.board.next(now, |_| true) else { return };
+            let Some(id) = self.board.next(now, |_| true) else {
+                return;
+            };
             let Some(entry) = self.board.entry(&id).cloned() else {
                 continue;
             };
@@ -199,7 +201,7 @@ impl Server<'_> {
             holder: self.term.holder().clone(),
             roster: self.executors.clone(),
             metrics: self.executor.metrics.clone(),
-            held: self.hands.ends(&id, life),
+            held: self.hands.ranges(&id, life),
             id,
             entry,
             want,

@@ -95,12 +95,13 @@ impl Term {
     fn pick_up(&mut self, id: &JobId, life: Zxid, grant: Grant) {
         // A new life of the id: the old one's leases ended with its keys.
         self.hands.retain(|work| work.id != *id || work.life == life);
-        if !self.held(id, life).contains(&grant.lease.range.hi()) {
+        let range = grant.lease.range;
+        if !self.held(id, life).iter().any(|known| known.overlaps(range)) {
             self.hands.push(Work {
                 id: id.clone(),
                 life,
                 lease: grant.lease,
-                first: grant.lease.range.lo(),
+                granted: range,
                 tasks: grant.tasks,
             });
         }

@@ -20,7 +20,11 @@ pub(super) fn check(before: &World, event: &Event, after: &World, _: &Rules) -> 
     match (script, reply) {
         (Script::Commit { holder, lo, .. }, Reply::Commit(commit)) if commit.accepted => {
             let leases = was.leases.get(holder);
-            let is_held = leases.is_some_and(|leases| leases.iter().any(|lease| lease.range.lo() == *lo));
+            let is_held = leases.is_some_and(|leases| {
+                leases
+                    .iter()
+                    .any(|lease| lease.range.lo() <= *lo && *lo < lease.range.hi())
+            });
             is_held
                 .then_some(())
                 .ok_or(format!("{holder} committed {lo} without a lease"))

@@ -46,7 +46,7 @@ pub(crate) fn execute(mutant: Mutant, keys: &mut Model, script: &Script) -> Opti
             },
         ) => {
             let leases = keys.leases.get(holder).into_iter().flatten();
-            let all = leases.map(|lease| lease.range.hi()).collect();
+            let all = leases.map(|lease| lease.range).collect();
             let claim = Script::Claim {
                 life: *life,
                 holder: holder.clone(),

@@ -23,7 +23,7 @@ pub enum Bug {
 /// `claim` by a server with this bug.
 pub(super) fn claim(bug: Option<Bug>, model: &mut Model, request: &ClaimRequest<'_>) -> Claim {
     let mine = model.leases.get(request.holder).into_iter().flatten();
-    let all_held: Vec<u64> = mine.map(|lease| lease.range.hi()).collect();
+    let all_held: Vec<TaskRange> = mine.map(|lease| lease.range).collect();
     let cursor = model.meta.as_ref().map(|meta| meta.cursor);
     let knows_all = ClaimRequest {
         held: &all_held,

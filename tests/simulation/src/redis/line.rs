@@ -6,7 +6,7 @@ use distjob_core::{
     Holder, JobId, Source, Zxid,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
-        ReadRequest, Status,
+        ReadRequest, ReleaseRequest, Status,
     },
 };
 use distjob_runtime::store::{Dial, Freeing, Line, Lines, Memory, MetaPage, Reply, StoreError};
@@ -151,6 +151,19 @@ impl Line for SimulatedLine {
                 outcomes: &outcomes,
             };
             redis.commit(&id, &request)
+        })
+    }
+
+    fn release<'a>(&'a self, id: &'a JobId, request: &'a ReleaseRequest<'a>) -> Reply<'a, Commit> {
+        let (id, holder) = (id.clone(), request.holder.clone());
+        let (life, range) = (request.life, request.range);
+        self.script(move |redis| {
+            let request = ReleaseRequest {
+                life,
+                holder: &holder,
+                range,
+            };
+            redis.release(&id, &request)
         })
     }
 

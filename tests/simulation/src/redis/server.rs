@@ -6,7 +6,7 @@ use distjob_core::{
     Holder, JobId, Source, TaskRange, Token, Zxid,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, MetaState, Open, Push,
-        PushRequest, Read, ReadRequest, Status,
+        PushRequest, Read, ReadRequest, ReleaseRequest, Status,
     },
 };
 use distjob_runtime::store::{Freeing, Memory, MetaEntry, MetaPage};
@@ -210,6 +210,10 @@ impl Redis {
                 _ => state.record.counts.commits_refused += 1,
             },
         )
+    }
+
+    pub(super) fn release(&self, id: &JobId, request: &ReleaseRequest<'_>) -> Answer<Commit> {
+        self.script("release", Access::Script, id, |job, _| job.model.release(request))
     }
 
     pub(super) fn free(&self, id: &JobId, life: Zxid, holder: &Holder, why: Freeing) -> Answer<u64> {

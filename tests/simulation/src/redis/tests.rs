@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use distjob_core::{
-    Holder, JobId, KeyScheme, MemberName, Outcome, Packed, Source, Token, Zxid,
+    Holder, JobId, KeyScheme, MemberName, Outcome, Packed, Source, TaskRange, Token, Zxid,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Grant, Isolated, Open, Push, PushRequest,
     },
@@ -89,7 +89,7 @@ impl Fixture {
         assert_eq!(open.unwrap(), Open::Open);
     }
 
-    async fn claim(&self, holder: &Holder, held: &[u64]) -> Result<Claim, StoreError> {
+    async fn claim(&self, holder: &Holder, held: &[TaskRange]) -> Result<Claim, StoreError> {
         let request = ClaimRequest {
             life: LIFE,
             holder,
@@ -102,7 +102,7 @@ impl Fixture {
         self.store.claim(&id(), &request).await
     }
 
-    async fn lease(&self, holder: &Holder, held: &[u64]) -> Grant {
+    async fn lease(&self, holder: &Holder, held: &[TaskRange]) -> Grant {
         match self.claim(holder, held).await.unwrap() {
             Claim::Lease(grant) => grant,
             other => panic!("{other:?} where a lease was expected"),

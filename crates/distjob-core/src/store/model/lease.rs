@@ -5,6 +5,7 @@ use crate::{
     Holder, Lease, TaskRange, Zxid,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, FREED_SCANNED_MAX, GRANT_TASKS_MAX, Grant, Isolated,
+        ReleaseRequest,
     },
 };
 
@@ -21,7 +22,8 @@ impl Model {
             return Claim::Broken;
         }
         let mut mine = self.leases.get(request.holder).into_iter().flatten();
-        if let Some(unknown) = mine.find(|lease| !request.held.contains(&lease.range.hi())) {
+        let is_known = |lease: &Lease| request.held.iter().any(|held| held.covers(lease.range));
+        if let Some(unknown) = mine.find(|lease| !is_known(lease)) {
             return Claim::Lease(self.grant(*unknown, &meta));
         }
         if meta.committed == meta.count {
@@ -88,6 +90,7 @@ impl Model {
         Grant {
             lease,
             committed: meta.committed,
+            failed: meta.failed,
             cursor: meta.cursor,
             count: meta.count,
             holders: self.leases.keys().cloned().collect(),
@@ -112,39 +115,57 @@ impl Model {
         }
     }
 
-    /// `commit`: records outcomes while the holder's lease begins at their first.
+    /// `commit`: records outcomes while one lease of the holder covers their tasks.
     pub fn commit(&mut self, request: &CommitRequest<'_>) -> Commit {
-        let (committed, count) = match self.opened(request.life) {
-            Ok(meta) => (meta.committed, meta.count),
-            Err(standing) => {
-                return Commit {
-                    accepted: false,
-                    standing,
-                    committed: 0,
-                    count: 0,
-                    leases: Vec::new(),
-                };
-            }
-        };
-        let mut leases = self.leases.get(request.holder).cloned().unwrap_or_default();
-        let upto = request.upto();
-        let hit = leases.iter().position(|lease| {
-            lease.range.lo() == request.lo && request.lo < upto && upto <= lease.range.hi()
-        });
-        if let Some(hit) = hit {
-            match leases[hit].range.after(upto) {
-                Some(rest) => leases[hit].range = rest,
-                None => drop(leases.remove(hit)),
-            }
-            self.book(request.holder, leases.clone());
+        let range = TaskRange::new(request.lo, request.upto());
+        let cut = range.and_then(|range| self.cut(request.life, request.holder, range));
+        if cut.is_some() {
             self.record(request);
         }
-        Commit {
-            accepted: hit.is_some(),
-            standing: Standing::Open,
-            committed: self.meta.as_ref().map_or(committed, |meta| meta.committed),
-            count,
-            leases,
+        self.after_cut(request.life, request.holder, cut)
+    }
+
+    /// `release`: gives back tasks that one lease of the holder covers. No death is counted.
+    pub fn release(&mut self, request: &ReleaseRequest<'_>) -> Commit {
+        let cut = self.cut(request.life, request.holder, request.range);
+        self.freed.extend(cut);
+        self.after_cut(request.life, request.holder, cut)
+    }
+
+    /// Takes `range` out of the lease of the holder that covers it: the fence. What lies before and after it stays
+    /// leased.
+    fn cut(&mut self, life: Zxid, holder: &Holder, range: TaskRange) -> Option<Lease> {
+        self.opened(life).ok()?;
+        let leases = self.leases.get_mut(holder)?;
+        let position = leases.iter().position(|lease| lease.range.covers(range))?;
+        let whole = leases[position];
+        let rests = [whole.range.before(range.lo()), whole.range.after(range.hi())];
+        let rests = rests.into_iter().flatten().map(|range| Lease { range, ..whole });
+        leases.splice(position..=position, rests);
+        if leases.is_empty() {
+            self.leases.remove(holder);
+        }
+        Some(Lease { range, ..whole })
+    }
+
+    fn after_cut(&self, life: Zxid, holder: &Holder, cut: Option<Lease>) -> Commit {
+        match self.opened(life) {
+            Ok(meta) => Commit {
+                accepted: cut.is_some(),
+                standing: Standing::Open,
+                committed: meta.committed,
+                failed: meta.failed,
+                count: meta.count,
+                leases: self.leases.get(holder).cloned().unwrap_or_default(),
+            },
+            Err(standing) => Commit {
+                accepted: false,
+                standing,
+                committed: 0,
+                failed: 0,
+                count: 0,
+                leases: Vec::new(),
+            },
         }
     }
 
@@ -154,14 +175,6 @@ impl Model {
         if let Some(meta) = &mut self.meta {
             meta.committed += request.outcomes.count();
             meta.failed += request.outcomes.failed();
-        }
-    }
-
-    fn book(&mut self, holder: &Holder, leases: Vec<Lease>) {
-        if leases.is_empty() {
-            self.leases.remove(holder);
-        } else {
-            self.leases.insert(holder.clone(), leases);
         }
     }
 

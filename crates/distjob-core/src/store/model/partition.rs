@@ -117,7 +117,7 @@ mod tests {
             bytes_max: 100,
             isolate: 2,
             isolated: Isolated::Leave,
-            held: &[2, 4, 6],
+            held: &[TaskRange::new(0, 6).unwrap()],
         };
         assert!(matches!(model.claim(&request), Claim::Lease(_)));
     }

@@ -2,12 +2,12 @@
 --
 -- KEYS  1 meta  2 tasks  3 leases  4 freed
 -- ARGV  1 J  2 H  3 want (0: audit)  4 most bytes of payload  5 isolate  6 take (1: suspects, too; 0: leave them)
---       7… hi of each lease that H knows of
+--       7… lo:hi of each range that H has work on
 -- Returns  {'absent'} {'gone'} {'stale'}  the job is not open in this life
 --          {'broken'}    the store lost a part of the job
 --          {'complete'}  every task is committed
---          {'audited'}   want is 0, and H knows of all its leases
---          {'lease', 'lo:hi:attempts', committed, cursor, n, k, k × holder, payload…}  H is one of the holders
+--          {'audited'}   want is 0, and each lease of H lies in one of these ranges
+--          {'lease', 'lo:hi:attempts', committed, failed, cursor, n, k, k × holder, payload…}  H is one of the holders
 --          {'isolated'}  nothing is left but suspects: freed ranges with at least `isolate` attempts (0: never), which
 --                        are given out one task at a time, and only to a holder that takes them
 --          {'none', committed, n, holder…}  all that is not committed is leased
@@ -19,7 +19,14 @@ local isolate = arg_number(5, 'number of attempts')
 local takes_suspects = arg_number(6, 'answer to whether to take suspects', 0, 1) == 1
 local held = {}
 for i = 7, #ARGV do
-  held[arg_number(i, 'end of a lease')] = true
+  held[i - 6] = arg_range(i)
+end
+table.sort(held, function(one, other)
+  return one.lo < other.lo
+end)
+-- So that a range is covered by one of them exactly when it ends before the end of the last that begins before it.
+for i = 2, #held do
+  held[i].hi = math.max(held[i].hi, held[i - 1].hi)
 end
 
 local state, meta = standing(KEYS[1], life)
@@ -27,7 +34,7 @@ if state ~= 'open' then
   return { state }
 end
 local n = meta.n
-if redis.call('LLEN', KEYS[2]) ~= n or meta.cursor < 0 or meta.committed < 0 then
+if redis.call('LLEN', KEYS[2]) ~= n or meta.cursor < 0 or meta.committed < 0 or meta.failed < 0 then
   return { 'broken' }
 end
 local mine = redis.call('HGET', KEYS[3], holder)
@@ -52,7 +59,8 @@ local function payloads(lo, hi, most)
 end
 
 local function grant(lo, hi, attempts, list)
-  local reply = { 'lease', show_range(lo, hi, attempts), show(meta.committed), show(meta.cursor), show(n) }
+  local reply = { 'lease', show_range(lo, hi, attempts), show(meta.committed), show(meta.failed),
+    show(meta.cursor), show(n) }
   local holders = redis.call('HKEYS', KEYS[3])
   reply[#reply + 1] = show(#holders)
   append(reply, holders)
@@ -60,8 +68,22 @@ local function grant(lo, hi, attempts, list)
   return reply
 end
 
+-- Whether one of the ranges that H has work on covers this one. There may be a thousand of either.
+local function is_known(lease)
+  local first, last = 0, #held
+  while first < last do
+    local middle = math.ceil((first + last) / 2)
+    if held[middle].lo <= lease.lo then
+      first = middle
+    else
+      last = middle - 1
+    end
+  end
+  return first > 0 and lease.hi <= held[first].hi
+end
+
 for _, lease in ipairs(ranges(mine)) do
-  if not held[lease.hi] then
+  if not is_known(lease) then
     -- Whole, however large: it was bounded when it was granted.
     return grant(lease.lo, lease.hi, lease.attempts, payloads(lease.lo, lease.hi, math.huge))
   end

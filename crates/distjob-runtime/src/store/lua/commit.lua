@@ -1,13 +1,13 @@
--- commit: records the outcomes of the first tasks of a lease, and shrinks or ends the lease.
+-- commit: records the outcomes of a run of tasks, which leave the lease that covers them.
 --
--- It takes effect only while H has a lease that begins at lo: that is the fence. A second delivery finds the lease
--- begin later, or not at all, and so does one that comes after the range was given to somebody else.
+-- It takes effect only while one lease of H covers all of them: that is the fence. A second delivery finds no such
+-- lease, and neither does one that comes after the tasks were given to somebody else.
 --
 -- KEYS  1 meta  2 leases  3 results
 -- ARGV  1 J  2 H  3 lo  4 upto  5 how many of them failed  6 packed outcomes
--- Returns  {'ok', committed, n, leases of H, 'open'}
---          {'refused', committed, n, leases of H, 'open'}
---          {'refused', '0', '0', '', 'absent' | 'stale' | 'gone'}
+-- Returns  {'ok', committed, failed, n, leases of H, 'open'}
+--          {'refused', committed, failed, n, leases of H, 'open'}
+--          {'refused', '0', '0', '0', '', 'absent' | 'stale' | 'gone'}
 
 local life, holder = arg_life(1), arg_holder(2)
 local lo, upto = arg_number(3, 'index'), arg_number(4, 'index')
@@ -18,36 +18,20 @@ end
 
 local state, meta = standing(KEYS[1], life)
 if state ~= 'open' then
-  return { 'refused', '0', '0', '', state }
+  return refused_by(state)
 end
-if meta.n < 0 or meta.committed < 0 or meta.failed < 0 then
-  fail('meta is damaged')
-end
+check_numbers(meta)
 redis.call('HLEN', KEYS[3])
 
 local mine = redis.call('HGET', KEYS[2], holder) or ''
-local kept, found = {}, false
-for _, lease in ipairs(ranges(mine)) do
-  local first = lease.lo
-  if not found and first == lo and upto <= lease.hi then
-    found = true
-    first = upto
-  end
-  if first < lease.hi then
-    kept[#kept + 1] = show_range(first, lease.hi, lease.attempts)
-  end
-end
-if not found then
-  return { 'refused', show(meta.committed), show(meta.n), mine, 'open' }
+local left = without(mine, lo, upto)
+if not left then
+  return answer('refused', meta, mine)
 end
 
-local leases = table.concat(kept, ',')
-if leases == '' then
-  redis.call('HDEL', KEYS[2], holder)
-else
-  redis.call('HSET', KEYS[2], holder, leases)
-end
+keep_leases(KEYS[2], holder, left)
 redis.call('HSET', KEYS[3], show(lo), show(upto) .. ':' .. ARGV[6])
-local committed = show(meta.committed + upto - lo)
-redis.call('HSET', KEYS[1], 'committed', committed, 'failed', show(meta.failed + failed))
-return { 'ok', committed, show(meta.n), leases, 'open' }
+meta.committed = meta.committed + upto - lo
+meta.failed = meta.failed + failed
+redis.call('HSET', KEYS[1], 'committed', show(meta.committed), 'failed', show(meta.failed))
+return answer('ok', meta, left)

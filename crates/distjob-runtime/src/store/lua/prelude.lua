@@ -40,6 +40,15 @@ local function arg_number(index, what, least, most)
   return number
 end
 
+local function arg_range(index)
+  local lo, hi = string.match(ARGV[index] or '', '^(%d+):(%d+)$')
+  lo, hi = whole(lo), whole(hi)
+  if not lo or not hi or lo >= hi then
+    fail('argument ' .. index .. ' is no range of tasks')
+  end
+  return { lo = lo, hi = hi }
+end
+
 local function arg_life(index)
   local text = ARGV[index]
   if not text or #text ~= 16 or string.find(text, '[^0-9a-f]') then
@@ -83,6 +92,13 @@ local function standing(meta, life)
   }
 end
 
+-- Nothing is written over counters that cannot be read.
+local function check_numbers(meta)
+  if meta.n < 0 or meta.committed < 0 or meta.failed < 0 then
+    fail('meta is damaged')
+  end
+end
+
 -- The ranges in `lo:hi:attempts,…` (false or nil: none), and how many tasks they hold.
 local function ranges(text)
   local list, total = {}, 0
@@ -96,6 +112,48 @@ end
 
 local function show_range(lo, hi, attempts)
   return show(lo) .. ':' .. show(hi) .. ':' .. show(attempts)
+end
+
+-- The leases in `text` without the tasks from lo up to hi, and the attempts of the lease that covers these; nil when
+-- none does. What lies before and after them stays leased, in the place of that lease. A holder may have hundreds of
+-- leases: the others are not written anew.
+local function without(text, lo, hi)
+  for from, first, last, attempts, past in string.gmatch(text, '()(%d+):(%d+):(%d+)()') do
+    first, last, attempts = tonumber(first), tonumber(last), tonumber(attempts)
+    if first <= lo and hi <= last then
+      local rest = {}
+      if first < lo then
+        rest[1] = show_range(first, lo, attempts)
+      end
+      if hi < last then
+        rest[#rest + 1] = show_range(hi, last, attempts)
+      end
+      if #rest == 0 and from > 1 then
+        from = from - 1 -- with the comma before it
+      elseif #rest == 0 then
+        past = past + 1 -- with the one behind it
+      end
+      return string.sub(text, 1, from - 1) .. table.concat(rest, ',') .. string.sub(text, past), attempts
+    end
+  end
+  return nil
+end
+
+local function keep_leases(key, holder, leases)
+  if leases == '' then
+    redis.call('HDEL', key, holder)
+  else
+    redis.call('HSET', key, holder, leases)
+  end
+end
+
+-- The answers of commit and release: of a job that is open, and of one that is not.
+local function answer(word, meta, leases)
+  return { word, show(meta.committed), show(meta.failed), show(meta.n), leases, 'open' }
+end
+
+local function refused_by(standing)
+  return { 'refused', '0', '0', '0', '', standing }
 end
 
 -- How long the list is; 0 for anything that is no list, which is never touched.

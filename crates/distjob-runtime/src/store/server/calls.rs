@@ -4,7 +4,7 @@ use distjob_core::{
     Holder, JobId, Source, Zxid,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
-        Read, ReadRequest, Status, parse_freed,
+        Read, ReadRequest, ReleaseRequest, Status, parse_freed,
     },
 };
 use futures::FutureExt as _;
@@ -45,15 +45,17 @@ impl Line for RedisLine {
         let mut cmd = script.on(
             [&keys.meta, &keys.tasks, &keys.leases, &keys.freed],
             args,
-            160 + 16 * args,
+            160 + 32 * args,
         );
         cmd.arg(request.life.to_string())
             .arg(request.holder.to_string())
             .arg(request.want)
             .arg(request.bytes_max)
             .arg(request.isolate)
-            .arg(u8::from(request.isolated == Isolated::Take))
-            .arg(request.held);
+            .arg(u8::from(request.isolated == Isolated::Take));
+        for range in request.held {
+            cmd.arg(format!("{}:{}", range.lo(), range.hi()));
+        }
         self.run(script, cmd, Claim::parse)
     }
 
@@ -68,6 +70,17 @@ impl Line for RedisLine {
             .arg(request.upto())
             .arg(request.outcomes.failed())
             .arg(packed);
+        self.run(script, cmd, Commit::parse)
+    }
+
+    fn release<'a>(&'a self, id: &'a JobId, request: &'a ReleaseRequest<'a>) -> Reply<'a, Commit> {
+        let script = &SCRIPTS.release;
+        let keys = self.keys.job(id);
+        let mut cmd = script.on([&keys.meta, &keys.leases, &keys.freed], 4, 192);
+        cmd.arg(request.life.to_string())
+            .arg(request.holder.to_string())
+            .arg(request.range.lo())
+            .arg(request.range.hi());
         self.run(script, cmd, Commit::parse)
     }
 
