@@ -1,12 +1,25 @@
 //! The daemon's configuration, `config/executor-d.toml`.
+//!
+//! `[queue]` holds every key of a queue with its default; `[queues.<name>]` says what is different for one. The loader
+//! puts them together, so that nobody else has to: see [`Config::queue`].
 
-use std::{num::NonZero, thread::available_parallelism, time::Duration};
+mod program;
+mod queue;
+mod statuses;
+
+use std::{collections::BTreeMap, num::NonZero, thread::available_parallelism, time::Duration};
 
 use distjob_core::{QueueName, Sharing, width::WidthLimits};
 use distjob_runtime::config::{
-    AdminConfig, LogConfig, Problems, RedisConfig, Settings, ZooKeeperConfig, duration, size,
+    AdminConfig, LogConfig, Problems, RedisConfig, Settings, Template, ZooKeeperConfig, duration, size,
 };
 use serde::{Deserialize, Serialize};
+
+pub use self::{
+    program::{Argument, Piece, Placeholder, UnknownPlaceholder},
+    queue::{BoundsConfig, CommandConfig, HandlerKind, HttpConfig, QueueConfig, WorkerConfig},
+    statuses::Statuses,
+};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +35,20 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The executor itself.
     pub executor: ExecutorConfig,
+    /// What holds for every queue that says nothing else. Not for use: see [`Self::queue`].
+    pub queue: QueueConfig,
+    /// Every queue of [`ExecutorConfig::queues`], complete. Not for use: see [`Self::queue`].
+    // Absent only where the shipped file is read past the loader: then all are as `queue` says.
+    #[serde(default)]
+    pub queues: BTreeMap<QueueName, QueueConfig>,
+}
+
+impl Config {
+    /// What is done with the tasks of a queue.
+    #[must_use]
+    pub fn queue(&self, name: &QueueName) -> &QueueConfig {
+        self.queues.get(name).unwrap_or(&self.queue)
+    }
 }
 
 /// `[executor]`.
@@ -30,7 +57,7 @@ pub struct Config {
 pub struct ExecutorConfig {
     /// The queues that it serves.
     pub queues: Vec<QueueName>,
-    /// How many ranges run at once; 0: one for each processor.
+    /// How many tasks run at once, of all queues; 0: one for each processor.
     pub slots: usize,
     /// How jobs are shared.
     pub sharing: Sharing,
@@ -104,7 +131,21 @@ impl Settings for Config {
         "executor.poison_after",
         "executor.help_after",
         "executor.store_patience",
+        "queue.weight",
+        "queue.priority",
+        "queue.concurrency",
+        "queue.rate",
+        "queue.burst",
+        "queue.attempts",
+        "queue.retry_initial",
+        "queue.retry_max",
+        "queue.abort_after",
     ];
+    const TEMPLATES: &'static [Template] = &[Template {
+        defaults: "queue",
+        instances: "queues",
+        listed: Some("executor.queues"),
+    }];
 
     fn check(&self, problems: &mut Problems<'_>) {
         self.zookeeper.check(problems);

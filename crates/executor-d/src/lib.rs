@@ -16,7 +16,7 @@ use distjob_runtime::{
     zk::{SessionSettings, TermSettings},
 };
 
-mod config;
+pub mod config;
 pub mod handler;
 mod hands;
 mod lease;
