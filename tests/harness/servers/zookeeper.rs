@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use zookeeper_client::{Client, SessionId};
+use zookeeper_client::{Client, Error as ZkError, SessionId, Stat};
 
 use crate::child::mortal;
 use crate::servers::{Kind, Server};
@@ -150,4 +150,37 @@ pub async fn four_letters(addr: SocketAddr, command: &str) -> Result<String> {
     timeout(Duration::from_secs(5), ask)
         .await
         .with_context(|| format!("no answer to {command}"))?
+}
+
+/// A child of a znode.
+#[derive(Debug, Clone)]
+pub struct Znode {
+    /// Its name.
+    pub name: String,
+    /// Its data.
+    pub data: Vec<u8>,
+    /// What ZooKeeper knows of it.
+    pub stat: Stat,
+}
+
+/// The children of a znode that may be missing; those that go while they are read are left out.
+pub async fn children(zk: &Client, path: &str) -> Result<Vec<Znode>, ZkError> {
+    let names = match zk.list_children(path).await {
+        Err(ZkError::NoNode) => return Ok(Vec::new()),
+        names => names?,
+    };
+    // All requests are on their way before the first answer is awaited.
+    let asked: Vec<_> = names
+        .into_iter()
+        .map(|name| (zk.get_data(&format!("{path}/{name}")), name))
+        .collect();
+    let mut children = Vec::with_capacity(asked.len());
+    for (answer, name) in asked {
+        match answer.await {
+            Ok((data, stat)) => children.push(Znode { name, data, stat }),
+            Err(ZkError::NoNode) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(children)
 }

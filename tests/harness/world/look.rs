@@ -8,12 +8,13 @@ use anyhow::{Context as _, Result, ensure};
 use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
-use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, Error as ZkError, SessionId};
+use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, SessionId};
 
 use super::World;
 use crate::eventually::within;
 use crate::process::Process;
-use crate::servers::{redis as redis_server, zookeeper};
+use crate::servers::redis as redis_server;
+use crate::servers::zookeeper::{self, Znode};
 
 /// How tests create znodes that stay.
 const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.with_acls(Acls::anyone_all());
@@ -114,11 +115,13 @@ impl World {
         Ok(keys)
     }
 
-    /// The keys that should be gone when all jobs are: all but the ledger mark, and tombstones that will expire.
+    /// The keys that should be gone when all jobs are: all but the ledger mark, and tombstones and lists of failed tasks that
+    /// will expire.
     pub async fn keys_left(&self) -> Result<Vec<Key>> {
         let mut keys = self.keys().await?;
         let mark = format!("{}ledger", self.prefix());
-        keys.retain(|key| key.name != mark && !(key.name.ends_with(":meta") && key.ttl_s.is_some()));
+        let may_expire = |name: &str| name.ends_with(":meta") || name.contains(":in:failed-");
+        keys.retain(|key| key.name != mark && !(key.ttl_s.is_some() && may_expire(&key.name)));
         Ok(keys)
     }
 
@@ -161,7 +164,7 @@ impl World {
     }
 
     async fn data_of_children(&self, under_root: &str) -> Result<BTreeMap<String, String>> {
-        let children = children(&self.zk().await?, &self.path(under_root)).await?;
+        let children = zookeeper::children(&self.zk().await?, &self.path(under_root)).await?;
         Ok(children
             .into_iter()
             .map(|child| (child.name, String::from_utf8_lossy(&child.data).into_owned()))
@@ -179,37 +182,9 @@ pub(super) async fn make_root(world: &World) -> Result<()> {
         .context("create the root znode of a test")
 }
 
-struct Child {
-    name: String,
-    data: Vec<u8>,
-    stat: zookeeper_client::Stat,
-}
-
-/// The children of a znode that may be missing; those that go while they are read are left out.
-async fn children(zk: &Client, path: &str) -> Result<Vec<Child>> {
-    let names = match zk.list_children(path).await {
-        Err(ZkError::NoNode) => return Ok(Vec::new()),
-        names => names?,
-    };
-    // All requests are on their way before the first answer is awaited.
-    let asked: Vec<_> = names
-        .into_iter()
-        .map(|name| (zk.get_data(&format!("{path}/{name}")), name))
-        .collect();
-    let mut children = Vec::with_capacity(asked.len());
-    for (answer, name) in asked {
-        match answer.await {
-            Ok((data, stat)) => children.push(Child { name, data, stat }),
-            Err(ZkError::NoNode) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(children)
-}
-
 async fn members(zk: &Client, path: &str) -> Result<Vec<Member>> {
-    let children = children(zk, path).await?;
-    let member = |child: Child| Member {
+    let children = zookeeper::children(zk, path).await?;
+    let member = |child: Znode| Member {
         name: child.name,
         session: SessionId(child.stat.ephemeral_owner),
         czxid: child.stat.czxid,

@@ -10,7 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use harness::servers::{redis as redis_server, zookeeper};
+use harness::servers::redis as redis_server;
+use harness::servers::zookeeper::{self, Znode};
 use redis::AsyncCommands as _;
 use redis::aio::MultiplexedConnection;
 use serde_json::Value;
@@ -226,27 +227,8 @@ impl Stores {
     /// The children of a directory that may be missing; those that go while they are read are left out.
     async fn children(&self, directory: &str) -> Result<Vec<Znode>> {
         let path = path(directory);
-        self.zookeeper(async |zk| {
-            let names = match zk.list_children(&path).await {
-                Err(ZkError::NoNode) => return Ok(Vec::new()),
-                names => names?,
-            };
-            // All requests are on their way before the first answer is awaited.
-            let asked: Vec<_> = names
-                .into_iter()
-                .map(|name| (zk.get_data(&format!("{path}/{name}")), name))
-                .collect();
-            let mut children = Vec::with_capacity(asked.len());
-            for (answer, name) in asked {
-                match answer.await {
-                    Ok((data, stat)) => children.push(Znode { name, data, stat }),
-                    Err(ZkError::NoNode) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(children)
-        })
-        .await
+        self.zookeeper(async |zk| zookeeper::children(&zk, &path).await)
+            .await
     }
 
     /// Asks ZooKeeper something, within the limit.
@@ -299,12 +281,6 @@ fn path(under_root: &str) -> String {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-struct Znode {
-    name: String,
-    data: Vec<u8>,
-    stat: zookeeper_client::Stat,
 }
 
 /// `lo:hi:attempts,…`; what cannot be read is left out.

@@ -166,6 +166,35 @@ async fn what_only_a_killed_executor_held_runs_in_time_on_one_that_had_put_the_j
     figures.assert_within(Going::Killed.bound());
 }
 
+/// A watcher that goes in the middle of a job.
+struct Victim {
+    process: Process,
+    /// Its name as a member.
+    name: String,
+    departure: Departure,
+    /// What it and the others were given to watch.
+    jobs: Vec<Job>,
+}
+
+impl Victim {
+    /// A watcher to which `what` happens at `point`, and jobs enough for it to come there.
+    async fn of_watchers(world: &World, point: &str, what: &str) -> Victim {
+        let program = watcher(world, "").env("DISTJOB_TEST_POINTS", format!("{point}={what}"));
+        let process = world
+            .start_member(program, &format!("watcher-{point}"))
+            .await
+            .unwrap();
+        let name = world.member_of(&process).await.unwrap().unwrap().name;
+        let departure = Departure::watch(world, "watchers", &name).await;
+        Victim {
+            jobs: submitted(world, 12, 20).await,
+            process,
+            name,
+            departure,
+        }
+    }
+}
+
 /// The jobs whose locks the watcher `member` holds.
 async fn locked_by(world: &World, member: &str) -> Vec<String> {
     let locks = world.locks().await.unwrap();
@@ -196,21 +225,14 @@ async fn the_jobs_of_a_killed_watcher_are_delivered_by_others_in_time() {
         "uploaded",
         "before-delete",
     ] {
-        let program = watcher(&world, "").env("DISTJOB_TEST_POINTS", format!("{point}=kill"));
-        let victim = world
-            .start_member(program, &format!("watcher-{point}"))
-            .await
-            .unwrap();
-        let member = world.member_of(&victim).await.unwrap().unwrap();
-        let departure = Departure::watch(&world, "watchers", &member.name).await;
-        let jobs = submitted(&world, 12, 20).await;
-        victim.wait(SOON).await.unwrap();
+        let victim = Victim::of_watchers(&world, point, "kill").await;
+        victim.process.wait(SOON).await.unwrap();
         let at = Instant::now();
-        let held = locked_by(&world, &member.name).await;
+        let held = locked_by(&world, &victim.name).await;
         assert!(!held.is_empty(), "it died with a lock in its hand");
         ended(&world, &held).await;
-        figures.add(at, departure.seen().await, Instant::now());
-        all_right(&world, &jobs).await;
+        figures.add(at, victim.departure.seen().await, Instant::now());
+        all_right(&world, &victim.jobs).await;
     }
     figures.assert_within(Going::Killed.bound());
 }
@@ -222,23 +244,17 @@ async fn the_jobs_of_a_watcher_that_is_asked_to_stop_are_delivered_at_once() {
     let mut figures = Figures::new("watcher asked to stop");
     for point in ["locked", "before-rename", "uploaded"] {
         // It pauses there, so that it is known to be in the middle of a job.
-        let program = watcher(&world, "").env("DISTJOB_TEST_POINTS", format!("{point}=stop"));
-        let victim = world
-            .start_member(program, &format!("watcher-{point}"))
-            .await
-            .unwrap();
-        let member = world.member_of(&victim).await.unwrap().unwrap();
-        let departure = Departure::watch(&world, "watchers", &member.name).await;
-        let jobs = submitted(&world, 12, 20).await;
-        victim.wait_log("a test asked for this", SOON).await.unwrap();
-        let held = locked_by(&world, &member.name).await;
+        let victim = Victim::of_watchers(&world, point, "stop").await;
+        let process = &victim.process;
+        process.wait_log("a test asked for this", SOON).await.unwrap();
+        let held = locked_by(&world, &victim.name).await;
         assert!(!held.is_empty(), "it was stopped with a lock in its hand");
         let at = Instant::now();
-        Going::Asked.go(&victim);
-        victim.resume().unwrap();
+        Going::Asked.go(process);
+        process.resume().unwrap();
         ended(&world, &held).await;
-        figures.add(at, departure.seen().await, Instant::now());
-        all_right(&world, &jobs).await;
+        figures.add(at, victim.departure.seen().await, Instant::now());
+        all_right(&world, &victim.jobs).await;
     }
     figures.assert_within(Going::Asked.bound());
 }

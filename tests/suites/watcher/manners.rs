@@ -1,7 +1,9 @@
 //! Leaving, reloading, and a store that goes away.
 
+use std::path::PathBuf;
+
 use distjob_core::JobState;
-use harness::{World, eventually};
+use harness::{Process, World, eventually};
 
 use crate::SOON;
 use crate::stage::{QUEUE, Stage};
@@ -55,13 +57,7 @@ async fn a_new_sink_directory_is_taken_over_while_the_watcher_runs() {
     let first = stage.processed(3).await;
     stage.delivered(&first).await;
 
-    let elsewhere = stage.world.dir().join("elsewhere");
-    let toml = format!("{}[sink]\ndirectory = {elsewhere:?}\n", stage.world.config());
-    watcher.reload(&toml).unwrap();
-    watcher
-        .wait_log("configuration reloaded: sink.directory", SOON)
-        .await
-        .unwrap();
+    let elsewhere = deliver_elsewhere(&stage, &watcher).await;
     let second = stage.processed(3).await;
     stage.gone(&second).await;
     assert!(
@@ -79,13 +75,7 @@ async fn what_a_dying_watcher_leaves_in_a_former_sink_directory_is_removed() {
     let job = stage.processed(3).await;
     dying.wait_log("a test asked for this", SOON).await.unwrap();
     let watcher = stage.watcher("w").await;
-    let elsewhere = stage.world.dir().join("elsewhere");
-    let toml = format!("{}[sink]\ndirectory = {elsewhere:?}\n", stage.world.config());
-    watcher.reload(&toml).unwrap();
-    watcher
-        .wait_log("configuration reloaded: sink.directory", SOON)
-        .await
-        .unwrap();
+    let elsewhere = deliver_elsewhere(&stage, &watcher).await;
     assert_eq!(stage.partials().len(), 1);
     dying.kill().await.unwrap();
     stage.gone(&job).await;
@@ -107,13 +97,7 @@ async fn a_sink_directory_that_was_replaced_between_two_sessions_is_swept_too() 
     proxy.refuse().await;
     proxy.cut();
     watcher.wait_log("the term is over", SOON).await.unwrap();
-    let elsewhere = stage.world.dir().join("elsewhere");
-    let toml = format!("{}[sink]\ndirectory = {elsewhere:?}\n", stage.world.config());
-    watcher.reload(&toml).unwrap();
-    watcher
-        .wait_log("configuration reloaded: sink.directory", SOON)
-        .await
-        .unwrap();
+    deliver_elsewhere(&stage, &watcher).await;
     assert_eq!(stage.partials().len(), 1);
     proxy.accept().await.unwrap();
     dying.kill().await.unwrap();
@@ -165,4 +149,16 @@ async fn zookeeper_restarted_is_survived() {
     stage.world.zookeeper().unwrap().restart().await.unwrap();
     let job = stage.processed(30).await;
     stage.delivered(&job).await;
+}
+
+/// Gives a running watcher another sink directory, and returns it when the watcher has taken it over.
+async fn deliver_elsewhere(stage: &Stage, watcher: &Process) -> PathBuf {
+    let elsewhere = stage.world.dir().join("elsewhere");
+    let toml = format!("{}[sink]\ndirectory = {elsewhere:?}\n", stage.world.config());
+    watcher.reload(&toml).unwrap();
+    watcher
+        .wait_log("configuration reloaded: sink.directory", SOON)
+        .await
+        .unwrap();
+    elsewhere
 }
