@@ -1,10 +1,10 @@
 //! The daemon's configuration, `config/watcher-d.toml`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use distjob_core::Sharing;
+use distjob_core::{Percent, QueueName, Sharing, conclusion::Policy};
 use distjob_runtime::config::{
-    AdminConfig, LogConfig, Problems, RedisConfig, Settings, ZooKeeperConfig, duration, size,
+    AdminConfig, LogConfig, Problems, RedisConfig, Settings, Template, ZooKeeperConfig, duration, size,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,24 @@ pub struct Config {
     pub watcher: WatcherConfig,
     /// Where results go.
     pub sink: SinkConfig,
+    /// What holds for every queue that says nothing else. Not for use: see [`Self::policy`].
+    pub queue: QueueConfig,
+    /// The queues that something is said of, complete. Not for use: see [`Self::policy`].
+    // Absent only where the shipped file is read past the loader: then all are as `queue` says.
+    #[serde(default)]
+    pub queues: BTreeMap<QueueName, QueueConfig>,
+}
+
+impl Config {
+    /// From how many failed tasks on a job of this queue is how bad.
+    #[must_use]
+    pub fn policy(&self, queue: &QueueName) -> Policy {
+        let config = self.queues.get(queue).unwrap_or(&self.queue);
+        Policy {
+            tolerate: config.tolerate,
+            failed_from: config.failed_from,
+        }
+    }
 }
 
 /// `[watcher]`.
@@ -67,6 +85,26 @@ pub struct SinkConfig {
     pub directory: PathBuf,
 }
 
+/// `[queue]`, with what `[queues.<name>]` says instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueConfig {
+    /// So many tasks may fail in a job that succeeded all the same.
+    pub tolerate: Percent,
+    /// From so many on the job failed.
+    pub failed_from: Percent,
+}
+
+impl QueueConfig {
+    fn check(&self, table: &str, problems: &mut Problems<'_>) {
+        problems.require(
+            &format!("{table}.failed_from"),
+            self.failed_from >= self.tolerate,
+            format_args!("must be at least {table}.tolerate, which is {}", self.tolerate),
+        );
+    }
+}
+
 /// More locks in one session than this are a danger: the end of the session is one transaction, which must fit.
 const PIPELINES_MAX: usize = 1000;
 
@@ -82,7 +120,14 @@ impl Settings for Config {
         "watcher.retry_initial",
         "watcher.retry_max",
         "sink.directory",
+        "queue.tolerate",
+        "queue.failed_from",
     ];
+    const TEMPLATES: &'static [Template] = &[Template {
+        defaults: "queue",
+        instances: "queues",
+        listed: None,
+    }];
 
     fn check(&self, problems: &mut Problems<'_>) {
         self.zookeeper.check(problems);
@@ -126,6 +171,10 @@ impl Settings for Config {
             !self.sink.directory.as_os_str().is_empty(),
             "must not be empty",
         );
+        self.queue.check("queue", problems);
+        for (name, queue) in &self.queues {
+            queue.check(&format!("queues.{name}"), problems);
+        }
     }
 
     fn log(&self) -> &LogConfig {
@@ -139,10 +188,56 @@ impl Settings for Config {
 
 #[cfg(test)]
 mod tests {
-    use super::Config;
+    use distjob_core::Conclusion;
+    use distjob_runtime::config::{CommonArgs, load};
+    use tempfile::NamedTempFile;
+
+    use super::*;
 
     #[test]
     fn the_shipped_file_documents_every_key() {
         distjob_runtime::config::assert_documents::<Config>("watcher-d", crate::EMBEDDED_CONFIG);
+    }
+
+    /// The configuration with these flags, past any file of this machine.
+    fn with(flags: &[&str]) -> Result<Config, String> {
+        let empty = NamedTempFile::new().unwrap();
+        let args = CommonArgs {
+            config: Some(empty.path().to_owned()),
+            set: flags.iter().map(|flag| flag.parse().unwrap()).collect(),
+            ..CommonArgs::default()
+        };
+        load::<Config>("watcher-d", crate::EMBEDDED_CONFIG, &args)
+            .map(|loaded| Config::clone(&loaded.settings))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_queue_may_tolerate_what_others_do_not() {
+        let config = with(&["queues.Mail-1.tolerate=10%", "queue.failed_from=50%"]).unwrap();
+        let conclude = |queue: &str| {
+            let queue = QueueName::new(queue).unwrap();
+            [1, 5].map(|failed| config.policy(&queue).conclude(10, failed))
+        };
+        assert_eq!(conclude("Mail-1"), [Conclusion::Succeeded, Conclusion::Failed]);
+        assert_eq!(conclude("other"), [Conclusion::PartlyFailed, Conclusion::Failed]);
+    }
+
+    #[test]
+    fn thresholds_that_contradict_each_other_are_refused() {
+        for (flags, message) in [
+            (
+                &["queues.mail.tolerate=60%", "queues.mail.failed_from=50%"][..],
+                "flag --set queues.mail.failed_from: `queues.mail.failed_from` must be at least queues.mail.tolerate, \
+                 which is 60%",
+            ),
+            (
+                &["queue.tolerate=5"],
+                "flag --set queue.tolerate: `queue.tolerate`: \"5\" is no share such as \"5%\" or \"2.5%\", from \"0%\" to \
+                 \"100%\", with at most two decimals",
+            ),
+        ] {
+            assert_eq!(with(flags).unwrap_err(), message);
+        }
     }
 }
