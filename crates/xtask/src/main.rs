@@ -34,7 +34,7 @@ enum Task {
     Fix,
     /// Run the quick static checks, every suite on real servers, simulations, and two minutes of faults
     ///
-    /// Installs ZooKeeper, Redis and Python's clients of both from Debian's packages where they are missing. Runs
+    /// Installs ZooKeeper, Redis, Python's clients of both, Node and jq from Debian's packages where they are missing. Runs
     /// the suites with cargo-nextest when it is installed, else with cargo test. Simulations and faults have fixed
     /// seeds; other ones: cargo run --package distjob-simulation -- --help, cargo xtask faults --help.
     Test {

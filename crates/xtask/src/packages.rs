@@ -1,4 +1,4 @@
-//! Debian packages that the suites and the demo need: real servers, and Python's clients of them.
+//! Debian packages that the suites and the demo need: real servers, Python's clients of them, and what examples run in.
 
 use std::{
     fs,
@@ -40,6 +40,19 @@ pub(crate) const PYTHON_REDIS: Package = Package {
     name: "python3-redis",
     what: "Python's Redis client",
     is_there: || imports("redis"),
+};
+
+/// Node, for the example of a worker in JavaScript.
+pub(crate) const NODE: Package = Package {
+    name: "nodejs",
+    what: "Node",
+    is_there: || on_path("node").is_some(),
+};
+/// JSON for shell scripts, for the example of a worker in shell.
+pub(crate) const JQ: Package = Package {
+    name: "jq",
+    what: "jq",
+    is_there: || on_path("jq").is_some(),
 };
 
 /// The commands that make network namespaces and rule their links, for the fault rig.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::{
     faults,
     interrupts::Interrupts,
-    packages::{self, IPROUTE, LIBFAKETIME, PYTHON_KAZOO, PYTHON_REDIS, REDIS, ZOOKEEPER},
+    packages::{self, IPROUTE, JQ, LIBFAKETIME, NODE, PYTHON_KAZOO, PYTHON_REDIS, REDIS, ZOOKEEPER},
     servers::SharedServers,
     shell::{answers, cargo, command, target},
     steps::{Outcome, Steps, Verdict},
@@ -32,6 +32,8 @@ pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
             &PYTHON_REDIS,
             &IPROUTE,
             &LIBFAKETIME,
+            &NODE,
+            &JQ,
         ])?;
         Ok(Outcome::Passed)
     });
