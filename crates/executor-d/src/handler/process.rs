@@ -1,0 +1,35 @@
+//! Processes with bounds: what programs are started with, how much they may use, and how they end.
+//!
+//! ```text
+//!  Spawner ──start──► Child ─┬─ stdin, stdout, stderr   (pipes: bounded, whatever the child does)
+//!     ▲                      └─ Group                   (the process group, ended with TERM, then KILL)
+//!   Bounds                        └──dropped──► reaper  (ends it in the background)
+//! ```
+//!
+//! Each child leads a process group of its own, so that what it starts ends with it. Its environment is cleared but for
+//! a list. Where it has a limit that only the process itself can set, it is started through the
+//! [launcher](crate::launcher), which is this program again.
+//!
+//! **Architecture invariant:** nothing that a child does stops the daemon: no call waits for a child without a bound
+//! but [`Group::exited`], and whoever waits there can be dropped, which ends the child.
+
+mod bounds;
+mod environment;
+mod finish;
+mod group;
+mod pipes;
+mod reaper;
+mod spawner;
+mod user;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{
+    bounds::Bounds,
+    finish::{End, Finished},
+    group::Group,
+    pipes::Tail,
+    reaper::all_gone,
+    spawner::{Child, Input, Spawner, StartError},
+};

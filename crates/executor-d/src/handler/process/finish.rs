@@ -1,0 +1,163 @@
+//! Seeing a process through to its end.
+
+use std::{io, pin::pin, process::ExitStatus, time::Duration};
+
+use tokio::{
+    io::{copy, sink},
+    join, select,
+    time::timeout,
+    try_join,
+};
+
+use super::{
+    Bounds, Child, Group,
+    pipes::{Tail, TooMuch, feed, read_all, read_tail},
+};
+use crate::launcher;
+
+/// The launcher must be able to say why it failed, also where nobody wants to keep what programs say.
+const TAIL_MIN: usize = 1024;
+
+/// What the pipes of a process that has ended may take to close, too.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// By itself, or by a signal that is not ours.
+    Exited(ExitStatus),
+    /// By us: it took too long.
+    TimedOut,
+    /// By us: it wrote too much to its standard output.
+    TooMuchOutput,
+    /// It did not become the program that it was to be: what the launcher says.
+    NotStarted(String),
+    /// Nobody knows.
+    Unknown(io::Error),
+}
+
+/// A process that has ended, and nothing of its group is left.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// How.
+    pub(crate) end: End,
+    /// What it wrote to its standard output; not more than it may.
+    pub(crate) stdout: Vec<u8>,
+    /// The end of what it wrote to its standard error.
+    pub(crate) stderr: Vec<u8>,
+}
+
+/// Why a process is ended.
+#[derive(Debug)]
+enum Offence {
+    Time,
+    Output,
+}
+
+impl From<TooMuch> for Offence {
+    fn from(_: TooMuch) -> Self {
+        Self::Output
+    }
+}
+
+impl Child {
+    /// Gives the process the rest of its input, and reads what it writes until it has ended; ends it when that takes longer than `within` or is more than the bounds allow. What it leaves behind in
+    /// its group is killed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the process in the background.
+    pub(crate) async fn finish(self, bounds: &Bounds, within: Option<Duration>) -> Finished {
+        let Self {
+            group,
+            stdin,
+            unfed,
+            mut stdout,
+            mut stderr,
+            begun: _,
+        } = self;
+        let mut output = Vec::new();
+        let mut tail = Tail::new(bounds.stderr_max.max(TAIL_MIN));
+        let verdict = {
+            let others = async {
+                join!(read_tail(&mut stderr, &mut tail), feed(stdin, &unfed));
+                Ok(())
+            };
+            let drained =
+                async { try_join!(read_all(&mut stdout, bounds.output_max, &mut output), others).map(drop) };
+            watch(&group, drained, within).await
+        };
+        let status = match &verdict {
+            Ok(()) => group.reap(),
+            Err(_) => {
+                let mut nothing = sink();
+                let last_words = async {
+                    let _ = join!(read_tail(&mut stderr, &mut tail), copy(&mut stdout, &mut nothing));
+                };
+                put_an_end_to(group, last_words).await
+            }
+        };
+        let mut stderr = tail.into_bytes();
+        let end = match (verdict, status) {
+            (Err(Offence::Time), _) => End::TimedOut,
+            (Err(Offence::Output), _) => End::TooMuchOutput,
+            (Ok(()), Ok(status)) => match launcher::failure(&bounds.orders, status, &stderr) {
+                Some(why) => End::NotStarted(why),
+                None => End::Exited(status),
+            },
+            (Ok(()), Err(error)) => End::Unknown(error),
+        };
+        stderr.drain(..stderr.len().saturating_sub(bounds.stderr_max));
+        Finished {
+            end,
+            stdout: output,
+            stderr,
+        }
+    }
+}
+
+/// Waits for the end of a process, and for that of what it writes.
+async fn watch(
+    group: &Group,
+    drained: impl Future<Output = Result<(), TooMuch>>,
+    within: Option<Duration>,
+) -> Result<(), Offence> {
+    let ended = async {
+        let mut drained = pin!(drained);
+        select! {
+            biased;
+            drained = &mut drained => {
+                drained?;
+                group.exited().await;
+            }
+            () = group.exited() => {
+                // Whatever else holds the pipes open has nothing to say of this task.
+                if let Ok(drained) = timeout(LINGER, drained).await {
+                    drained?;
+                }
+            }
+        }
+        Ok(())
+    };
+    match within {
+        Some(within) => timeout(within, ended).await.unwrap_or(Err(Offence::Time)),
+        None => ended.await,
+    }
+}
+
+/// Ends a process, while somebody reads what it says to that.
+async fn put_an_end_to(group: Group, last_words: impl Future<Output = ()>) -> io::Result<ExitStatus> {
+    let mut ended = pin!(group.end());
+    let mut last_words = pin!(last_words);
+    let status = select! {
+        biased;
+        () = &mut last_words => None,
+        status = &mut ended => Some(status),
+    };
+    match status {
+        Some(status) => {
+            let _ = timeout(LINGER, last_words).await;
+            status
+        }
+        None => ended.await,
+    }
+}
