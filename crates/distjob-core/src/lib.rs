@@ -2,7 +2,7 @@
 //!
 //! Nothing here does I/O, reads a clock or draws a random number; nothing is `async`.
 //!
-//! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`],
+//! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`], [`queue`],
 //! [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
 //! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
 //! ([`share`], [`turns`], [`board`]) and at how much of it ([`width`]). Words of settings: [`percent`], [`rate`].
@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod member;
 pub mod outcome;
 pub mod percent;
+pub mod queue;
 pub mod range;
 pub mod rate;
 pub mod share;
@@ -38,6 +39,7 @@ pub use ledger::JobEntry;
 pub use member::{Holder, MemberInfo, Roster};
 pub use outcome::{Account, Outcome, Packed, Record};
 pub use percent::Percent;
+pub use queue::{QueueSwitches, Switchboard};
 pub use range::{Lease, TaskRange};
 pub use rate::Rate;
 pub use share::Sharing;

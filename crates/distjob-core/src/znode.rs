@@ -6,14 +6,14 @@
 //! ├── executors/<name> ephemeral    JSON: host, pid, version, …       who executes
 //! ├── watchers/<name>  ephemeral    JSON likewise                     who watches
 //! ├── watchlocks/<id>  ephemeral    the name of the watcher           who delivers this job
-//! └── queues/<queue>   persistent   an operator's switches            optional
+//! └── queues/<queue>   persistent   JSON: paused                      optional
 //! ```
 //!
 //! One znode per job, never one per task. With root `/` this is the layout of the program that distjob grew from.
 
 use std::fmt;
 
-use crate::{JobId, MemberName};
+use crate::{JobId, MemberName, QueueName};
 
 /// The directories below the root that every program makes sure of.
 pub const DIRECTORIES: [&str; 5] = ["jobs", "executors", "watchers", "watchlocks", "queues"];
@@ -114,6 +114,18 @@ impl Layout {
         self.directory("watchlocks")
     }
 
+    /// The directory of all queues' switches.
+    #[must_use]
+    pub fn queues(&self) -> String {
+        self.directory("queues")
+    }
+
+    /// The switches of one queue, see [`queue`](crate::queue).
+    #[must_use]
+    pub fn queue(&self, name: &QueueName) -> String {
+        format!("{}/queues/{name}", self.base)
+    }
+
     /// The lock on one job.
     #[must_use]
     pub fn lock(&self, id: &JobId) -> String {
@@ -131,6 +143,8 @@ mod tests {
         let layout = Layout::new("/some/where").unwrap();
         assert_eq!(layout.job(&id), "/some/where/jobs/a");
         assert_eq!(layout.lock(&id), "/some/where/watchlocks/a");
+        let queue = QueueName::new("q").unwrap();
+        assert_eq!(layout.queue(&queue), "/some/where/queues/q");
         assert_eq!(layout.members(Role::Executor), "/some/where/executors");
         let plain = Layout::new("/").unwrap();
         assert_eq!((plain.root(), plain.jobs()), ("/", "/jobs".to_owned()));

@@ -1,7 +1,8 @@
 //! ZooKeeper: sessions, the ledger's writes, the live views of jobs and members.
 //!
 //! Reading order: [`Session`] (one connection to the ensemble and what its errors mean), [`Ledger`] (every read and
-//! write of a job's znode and lock, with unclear replies settled), [`RosterView`] and [`JobsView`] (what others do),
+//! write of a job's znode and lock, with unclear replies settled), [`RosterView`], [`JobsView`] and
+//! [`QueuesView`] (what others do),
 //! [`Term`] (one session's life as a member: all of the above together), [`JobWatch`] (a single job, for somebody who
 //! waits for it). Below them all lies [`client`]: what is asked of a ZooKeeper client.
 
@@ -10,6 +11,7 @@ pub mod client;
 mod error;
 mod jobs;
 mod ledger;
+mod queues;
 mod roster;
 mod session;
 mod term;
@@ -18,6 +20,7 @@ mod watch;
 pub use error::ZkError;
 pub use jobs::{JobChange, JobsView};
 pub use ledger::{Created, JobRead, Ledger, Lock, Locking, Written};
+pub use queues::QueuesView;
 pub use roster::RosterView;
 pub use session::{ConnectionWatch, Session, SessionSettings, Settlement};
 pub use term::{Term, TermSettings};

@@ -6,7 +6,8 @@ use distjob_core::{Holder, MemberInfo, MemberName, Role, Zxid};
 use tokio::time::sleep;
 
 use super::{
-    JobsView, Ledger, RosterView, Session, SessionSettings, ZkError, client::Mode, session::Settlement,
+    JobsView, Ledger, QueuesView, RosterView, Session, SessionSettings, ZkError, client::Mode,
+    session::Settlement,
 };
 
 /// What a daemon needs to become a member.
@@ -36,6 +37,8 @@ pub struct Term {
     pub watchers: RosterView,
     /// The jobs.
     pub jobs: JobsView,
+    /// What is switched off.
+    pub queues: QueuesView,
 }
 
 impl Term {
@@ -62,6 +65,7 @@ impl Term {
             executors: roster(Role::Executor),
             watchers: roster(Role::Watcher),
             jobs: JobsView::follow(ledger.clone(), settings.scrub_every),
+            queues: QueuesView::follow(session.clone(), settings.scrub_every),
             ledger,
         })
     }
