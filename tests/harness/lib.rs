@@ -39,4 +39,4 @@ pub use self::process::{Process, Program};
 pub use self::proxy::{Direction, Effect, Fault, Proxy, Trigger, Wire};
 pub use self::receiver::{Received, Receiver, Reply, Then};
 pub use self::servers::{AppendOnly, Ensemble, Place, Redis, Seat, Server, ZooKeeper};
-pub use self::world::{Delivered, KEEP, Key, Member, SHARED_REDIS, SHARED_ZOOKEEPER, World};
+pub use self::world::{Delivered, KEEP, Key, Member, SHARED_REDIS, SHARED_ZOOKEEPER, World, is_delivered};

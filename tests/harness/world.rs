@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use zookeeper_client::SessionId;
 
-pub use self::delivered::Delivered;
+pub use self::delivered::{Delivered, is_delivered};
 pub use self::look::{Key, Member};
 use crate::eventually::within;
 use crate::ports::unique;

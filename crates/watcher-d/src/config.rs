@@ -66,6 +66,8 @@ pub struct WatcherConfig {
     /// How long the store remembers that a job was dropped.
     #[serde(with = "duration")]
     pub tombstone_ttl: Duration,
+    /// Whether the payloads of failed tasks are kept for as long.
+    pub keep_failed: bool,
     /// How often the views are compared with what ZooKeeper lists.
     #[serde(with = "duration")]
     pub scrub_every: Duration,
@@ -117,6 +119,7 @@ impl Settings for Config {
         "watcher.slice_max_tasks",
         "watcher.slice_max_bytes",
         "watcher.tombstone_ttl",
+        "watcher.keep_failed",
         "watcher.retry_initial",
         "watcher.retry_max",
         "sink.directory",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use distjob_core::JobState;
+use distjob_core::{Conclusion, JobState, QueueName};
 use distjob_runtime::metrics::Metrics;
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -21,12 +21,19 @@ struct StateLabel {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ConclusionLabels {
+    queue: String,
+    conclusion: &'static str,
+}
+
 /// The watcher's metrics. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
 pub(crate) struct WatcherMetrics {
     jobs: Family<StateLabel, Gauge>,
     tasks: Family<OutcomeLabel, Counter>,
     jobs_delivered: Counter,
+    jobs_concluded: Family<ConclusionLabels, Counter>,
     bytes_written: Counter,
     delivery_seconds: Histogram,
     /// Cancelled jobs that this watcher cleaned up.
@@ -64,6 +71,11 @@ impl WatcherMetrics {
             jobs: metrics.register("jobs", "Jobs in the ledger by state", Family::default()),
             tasks: metrics.register("tasks_delivered", "Tasks delivered by outcome", Family::default()),
             jobs_delivered: counter("jobs_delivered", "Jobs delivered"),
+            jobs_concluded: metrics.register(
+                "jobs_concluded",
+                "Jobs delivered by queue and by what they came to",
+                Family::default(),
+            ),
             bytes_written: counter("sink_bytes", "Bytes of delivered files"),
             delivery_seconds: metrics.register(
                 "delivery_seconds",
@@ -96,7 +108,13 @@ impl WatcherMetrics {
     }
 
     /// Counts a delivered job.
-    pub(crate) fn delivered(&self, tally: Tally, took: Duration) {
+    pub(crate) fn delivered(&self, queue: &QueueName, conclusion: Conclusion, tally: Tally, took: Duration) {
+        self.jobs_concluded
+            .get_or_create(&ConclusionLabels {
+                queue: queue.to_string(),
+                conclusion: conclusion.as_str(),
+            })
+            .inc();
         self.tasks
             .get_or_create(&OutcomeLabel { outcome: "ok" })
             .inc_by(tally.ok);

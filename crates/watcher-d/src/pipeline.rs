@@ -9,7 +9,9 @@
 //!
 //! Every step may be the last one that this process takes: whoever comes next sees the job's state and resumes. What is
 //! decided at each step is in [`distjob_core::watcher`]. The [points](drill) that tests can name are, in
-//! order: `locked`, `collected`, `before-rename`, `after-rename`, `uploaded`, `dropped`, `before-delete`.
+//! order: `locked`, `collected`, `before-rename`, `manifest-written`, `manifest`, `after-rename`, `uploaded`, `dropped`, `before-delete`.
+
+mod failed;
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +21,7 @@ use distjob_core::{
     watcher::{FirstStep, Loss, Progress, Verdict, return_delay},
 };
 use distjob_runtime::{
-    drill,
+    chance, drill,
     member::Doorman,
     store::{JobStore, StoreError, retrying},
     zk::{Ledger, Lock, Locking, Written, ZkError},
@@ -27,10 +29,11 @@ use distjob_runtime::{
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use self::failed::FailedTasks;
 use crate::{
-    config::WatcherConfig,
+    config::Config,
     metrics::WatcherMetrics,
-    sink::{CollectError, Collected, Collecting, Sink, SinkError},
+    sink::{CollectError, Collected, Collecting, Manifest, Sink, SinkError},
 };
 
 /// How long Redis may fail to answer until the lock is given back.
@@ -100,8 +103,8 @@ pub(crate) struct Tools {
     pub member: MemberName,
     /// Where results go.
     pub sink: Arc<dyn Sink>,
-    /// Limits.
-    pub config: Arc<WatcherConfig>,
+    /// Limits, and what is concluded from failures.
+    pub config: Arc<Config>,
     /// What is counted.
     pub metrics: WatcherMetrics,
     /// The request to give up at the next possible moment.
@@ -195,17 +198,22 @@ impl Pipeline {
     /// The job's whole result, durable, and not visible yet.
     async fn collect(&self) -> Result<Box<dyn Collected>, Setback> {
         let collecting = self.tools.sink.collect(&self.id, &self.entry.data.queue);
-        match self.feed(&*collecting).await {
-            Ok(()) => Ok(collecting.finish().await?),
+        let mut failed = FailedTasks::new(self.entry.life, self.tools.config.watcher.keep_failed);
+        let collected = match self.feed(&*collecting, &mut failed).await {
+            Ok(()) => collecting.finish().await.map_err(Setback::from),
             Err(setback) => {
                 collecting.discard().await;
                 Err(setback)
             }
+        };
+        if collected.is_err() {
+            self.forget_failed(&failed).await;
         }
+        collected
     }
 
     /// Reads the job from its first task to its last; the next slice while the one before is written.
-    async fn feed(&self, collecting: &dyn Collecting) -> Result<(), Setback> {
+    async fn feed(&self, collecting: &dyn Collecting, failed: &mut FailedTasks) -> Result<(), Setback> {
         let mut progress = Progress::new(self.entry.data.count);
         while !progress.is_complete() {
             let slice = match self.read(progress.next()).await? {
@@ -215,6 +223,7 @@ impl Pipeline {
                 Read::Gone => return Err(Setback::Loss(Loss::Missing(0))),
             };
             progress.advance(&slice).map_err(Setback::Loss)?;
+            self.keep_failed(failed, &slice).await?;
             let pushed = self
                 .tools
                 .abandon
@@ -227,7 +236,7 @@ impl Pipeline {
                 None => return Err(Trouble::Abandoned.into()),
             }
         }
-        Ok(())
+        Ok(self.push_failed(failed).await?)
     }
 
     /// From a result on the disk to the end of the job.
@@ -244,19 +253,30 @@ impl Pipeline {
             return Ok(Ended::Settled);
         }
         drill::point("before-rename");
-        let tally = collected.publish().await?;
-        let uploaded = self.entry.data.in_state(JobState::Uploaded);
+        let tally = collected.tally();
+        let conclusion = self
+            .tools
+            .config
+            .policy(&self.entry.data.queue)
+            .conclude(self.entry.data.count, tally.err);
+        let now_ms = u64::try_from(chance::since_1970().as_millis()).unwrap_or(u64::MAX);
+        let manifest = Manifest::new(&self.id, &self.entry, tally, conclusion, now_ms);
+        collected.publish(manifest).await?;
+        let uploaded = self.entry.data.uploaded(tally.err, conclusion);
         if ledger.set_locked(lock, &self.entry, &uploaded).await? != Written::Yes {
             return Ok(Ended::Settled);
         }
         drill::point("uploaded");
         let took = began.elapsed();
-        self.tools.metrics.delivered(tally, took);
+        self.tools
+            .metrics
+            .delivered(&self.entry.data.queue, conclusion, tally, took);
         tracing::info!(
             job.id = %self.id,
             queue = %self.entry.data.queue,
             tasks = tally.ok + tally.err,
             failed = tally.err,
+            %conclusion,
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "delivered"
         );
@@ -328,11 +348,18 @@ impl Pipeline {
         Ok(ended)
     }
 
+    fn tombstone_ttl_s(&self) -> u64 {
+        self.tools.config.watcher.tombstone_ttl.as_secs().max(1)
+    }
+
     async fn drop_keys(&self) -> Result<(), Trouble> {
-        let ttl_s = self.tools.config.tombstone_ttl.as_secs().max(1);
+        let ttl_s = self.tombstone_ttl_s();
         let source = &self.entry.data.source;
         let reply = self
-            .patiently(|| self.store().drop_job(&self.id, self.entry.life, source, ttl_s))
+            .patiently(|| {
+                self.store()
+                    .drop_job(&self.id, self.entry.life, source, ttl_s, None)
+            })
             .await?;
         drill::point("dropped");
         if reply == DropReply::Stale {
@@ -370,8 +397,8 @@ impl Pipeline {
         let request = ReadRequest {
             life: self.entry.life,
             from,
-            tasks_max: self.tools.config.slice_max_tasks,
-            bytes_max: self.tools.config.slice_max_bytes,
+            tasks_max: self.tools.config.watcher.slice_max_tasks,
+            bytes_max: self.tools.config.watcher.slice_max_bytes,
         };
         self.patiently(|| self.store().read(&self.id, request)).await
     }

@@ -144,7 +144,7 @@ impl<'a> Server<'a> {
             doorman: watcher.doorman.clone(),
             member: holder.name.clone(),
             sink: watcher.sink(&config.sink, &holder),
-            config: Arc::new(config.watcher.clone()),
+            config: Arc::clone(&config),
             metrics: watcher.metrics.clone(),
             abandon: CancellationToken::new(),
         };
@@ -249,7 +249,9 @@ impl<'a> Server<'a> {
             self.watcher.metrics.jobs_share.set(count(self.board.share_len()));
         }
         while self.trusted && self.pipelines.len() < self.config.watcher.pipelines {
-            let Some(id) = self.board.next(now, |_| true) else { return };
+            let Some(id) = self.board.next(now, |_| true) else {
+                return;
+            };
             let Some(entry) = self.board.entry(&id).cloned() else {
                 continue;
             };
@@ -398,7 +400,7 @@ impl<'a> Server<'a> {
         let config = Arc::clone(&self.watcher.updates.borrow_and_update());
         let Config { watcher, sink, .. } = &*config;
         self.board.reconfigure(watcher.sharing, watcher.help_after);
-        self.tools.config = Arc::new(watcher.clone());
+        self.tools.config = Arc::clone(&config);
         if self.config.sink != *sink {
             self.tools.sink = self.watcher.sink(sink, self.term.holder());
         }

@@ -5,10 +5,11 @@
 //!  once a daemon   once a term        once a delivery        whole, durable, and not visible yet
 //! ```
 //!
-//! **What every sink promises:** a result is seen whole or not at all; delivering it again replaces it by the same; what
-//! a member left behind that died is removed by whoever can prove its death.
+//! **What every sink promises:** a result is seen whole or not at all, and with its [`Manifest`]; delivering it again
+//! replaces it by the same; what a member left behind that died is removed by whoever can prove its death.
 
 mod file;
+mod manifest;
 
 use std::{
     fmt::Debug,
@@ -17,12 +18,17 @@ use std::{
     sync::Arc,
 };
 
-use distjob_core::{Holder, JobId, QueueName, Roster, store::Slice, watcher::Loss};
+use distjob_core::{
+    Holder, JobId, Outcome, QueueName, Roster,
+    store::Slice,
+    watcher::{Loss, Row},
+};
 use futures::future::BoxFuture;
 
 use crate::config::SinkConfig;
 
 pub use file::FileSinks;
+pub use manifest::Manifest;
 
 /// What could not be done, and to what; the source says why.
 #[derive(Debug, thiserror::Error)]
@@ -65,15 +71,28 @@ impl From<Loss> for CollectError {
     }
 }
 
-/// What was delivered.
+/// What is in a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Tasks with a value.
     pub ok: u64,
     /// Tasks with an error.
     pub err: u64,
+    /// How often tasks were run; once each where nobody kept count.
+    pub attempts: u64,
     /// Bytes of the result.
     pub bytes: u64,
+}
+
+impl Tally {
+    /// Counts one task, but not the bytes of its line.
+    pub fn count(&mut self, row: &Row<'_>) {
+        match row.outcome {
+            Outcome::Ok(_) => self.ok += 1,
+            Outcome::Err(_) => self.err += 1,
+        }
+        self.attempts += row.account.map_or(1, |account| u64::from(account.attempts));
+    }
 }
 
 /// Makes the sinks of a daemon's members.
@@ -123,12 +142,16 @@ pub trait Collecting: Debug + Send + Sync {
 /// A whole and durable result that nobody sees yet. Dropping it removes it.
 #[must_use = "what is not published is removed"]
 pub trait Collected: Debug + Send {
-    /// Makes the result visible, in place of an earlier one of that name.
+    /// What is in it.
+    fn tally(&self) -> Tally;
+
+    /// Makes first `manifest` and then the result visible, in place of earlier ones of that name: nobody sees a result
+    /// without its manifest, whenever the machine stops.
     ///
     /// # Errors
-    /// When that fails; it may be visible all the same.
+    /// When that fails; they may be visible all the same.
     ///
     /// # Cancel safety
     /// Dropping the future lets it go on to its end.
-    fn publish(self: Box<Self>) -> BoxFuture<'static, Result<Tally, SinkError>>;
+    fn publish(self: Box<Self>, manifest: Manifest) -> BoxFuture<'static, Result<(), SinkError>>;
 }

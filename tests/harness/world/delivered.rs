@@ -1,5 +1,6 @@
 //! What watchers deliver to files.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 
@@ -9,6 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::World;
+
+/// Whether a file below a sink is a result or the manifest of one, by its name.
+pub fn is_delivered(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    name.ends_with(".jsonl") || name.ends_with(".manifest.json")
+}
 
 /// One line of a delivered file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +51,19 @@ impl World {
     /// The lines that were delivered for a job, in the file's order; none when the file is not there (yet).
     pub fn delivered(&self, queue: &str, id: &str) -> Result<Option<Vec<Delivered>>> {
         Delivered::read(&self.sink().join(queue).join(format!("{id}.jsonl")))
+    }
+
+    /// The manifest of a job's result; none when it is not there (yet).
+    pub fn manifest(&self, queue: &str, id: &str) -> Result<Option<Value>> {
+        let path = self.sink().join(queue).join(format!("{id}.manifest.json"));
+        match fs::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            text => {
+                let text = text.with_context(|| format!("read {}", path.display()))?;
+                let manifest = serde_json::from_slice(&text);
+                manifest.with_context(|| format!("parse {}", path.display()))
+            }
+        }
     }
 
     /// As [`World::delivered`], and checks that it is whole: every index of a job of `tasks` once, in order, with its own

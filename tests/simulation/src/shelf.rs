@@ -19,7 +19,7 @@ use rand::{RngExt as _, rngs::StdRng};
 use tokio::time::sleep;
 use watcher_d::{
     SinkConfig,
-    sink::{Collecting, Sink, SinkError, Sinks},
+    sink::{Collecting, Manifest, Sink, SinkError, Sinks},
 };
 
 use crate::{
@@ -49,6 +49,8 @@ pub struct Delivery {
     pub at_ms: u64,
     /// What is in it.
     pub lines: Arc<Vec<Line>>,
+    /// What it is said to be.
+    pub manifest: Manifest,
 }
 
 /// What is wrong with the disk.

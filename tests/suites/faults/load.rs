@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use harness::audit::Ledger;
-use harness::{Delivered, Process, Program, World, eventually};
+use harness::{Delivered, Process, Program, World, eventually, is_delivered};
 use redis::AsyncCommands as _;
 
 use crate::audit::audit;
@@ -179,7 +179,7 @@ pub(crate) async fn no_partial_files(world: &World) {
     .await;
 }
 
-/// All files below the sink that are not results.
+/// All files below the sink that are neither results nor their manifests.
 fn partial_files(directory: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     if !directory.is_dir() {
@@ -189,7 +189,7 @@ fn partial_files(directory: &Path) -> Result<Vec<String>> {
         let path = entry?.path();
         if path.is_dir() {
             found.extend(partial_files(&path)?);
-        } else if path.extension().is_none_or(|ending| ending != "jsonl") {
+        } else if !is_delivered(&path) {
             found.push(path.display().to_string());
         }
     }

@@ -63,7 +63,10 @@ async fn fifty_jobs_of_all_sizes_are_delivered_whole_and_leave_nothing_but_tombs
         }
     }
     let delivered = names_in(&world.sink().join("primes"));
-    let expected: BTreeSet<String> = ids.iter().map(|id| format!("{id}.jsonl")).collect();
+    let expected: BTreeSet<String> = ids
+        .iter()
+        .flat_map(|id| [format!("{id}.jsonl"), format!("{id}.manifest.json")])
+        .collect();
     assert_eq!(
         delivered.difference(&expected).collect::<Vec<_>>(),
         [".partial"],

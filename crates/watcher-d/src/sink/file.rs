@@ -4,17 +4,21 @@
 //! <directory>/
 //! └── <queue>/
 //!     ├── <id>.jsonl                      delivered: whole, and on the disk
-//!     └── .partial/<id>.<born>.<member>   being written, or left behind by a member that died
+//!     ├── <id>.manifest.json              what that is, in short; on the disk before it
+//!     └── .partial/<id>.<born>.<member>   being written, or left behind by a member that died;
+//!                                         so is <id>.<born>.<member>.manifest
 //! ```
 //!
 //! A file is written under a temporary name in the same file system, synced, and only then renamed; the directory is
-//! synced after that. So whoever sees `<id>.jsonl` sees all of it, whenever the machine stopped. Delivering a job
-//! again replaces its file by the same one.
+//! synced after that. So whoever sees `<id>.jsonl` sees all of it, whenever the machine stopped. The manifest goes the
+//! same way first: who sees a result sees what it is. A manifest whose result never came, because the job was cancelled
+//! just then, says no more than that somebody was about to deliver it. Delivering a job again replaces both by the same.
 //!
 //! The temporary name carries the member as leases carry it, with its birth, so that the proof of death that goes for
 //! leases goes for leftovers, too ([`FileSink::sweep`]).
 
 mod line;
+mod partial;
 mod sweep;
 mod writing;
 
@@ -30,8 +34,8 @@ use distjob_core::{Holder, JobId, QueueName, Roster};
 use futures::future::BoxFuture;
 use tokio::task::spawn_blocking;
 
-use self::writing::WritingFile;
-use super::{CollectError, Collecting, Sink, SinkError, Sinks, Tally};
+use self::{partial::Place, writing::WritingFile};
+use super::{CollectError, Collecting, Manifest, Sink, SinkError, Sinks, Tally};
 use crate::config::SinkConfig;
 
 /// Results become files on this machine.
@@ -74,14 +78,23 @@ impl FileSink {
         self.inner.directory.join(queue.as_str())
     }
 
-    fn target(&self, id: &JobId, queue: &QueueName) -> PathBuf {
-        self.queue_directory(queue).join(format!("{id}.jsonl"))
+    /// Where the result of a job goes, and where it is written before.
+    fn result(&self, id: &JobId, queue: &QueueName) -> Place {
+        let (directory, holder) = (self.queue_directory(queue), &self.inner.holder);
+        Place {
+            target: directory.join(format!("{id}.jsonl")),
+            partial: directory.join(sweep::PARTIAL).join(format!("{id}.{holder}")),
+        }
     }
 
-    fn partial(&self, id: &JobId, queue: &QueueName) -> PathBuf {
-        self.queue_directory(queue)
-            .join(sweep::PARTIAL)
-            .join(format!("{id}.{}", self.inner.holder))
+    /// The same for its manifest.
+    fn manifest(&self, id: &JobId, queue: &QueueName) -> Place {
+        let (directory, holder) = (self.queue_directory(queue), &self.inner.holder);
+        let partial = format!("{id}.{holder}{}", sweep::MANIFEST);
+        Place {
+            target: directory.join(format!("{id}.manifest.json")),
+            partial: directory.join(sweep::PARTIAL).join(partial),
+        }
     }
 
     /// Makes sure of the directories of a queue, on the disk.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use futures::future::try_join_all;
-use harness::within;
+use harness::{is_delivered, within};
 use tokio::time::{Instant, sleep};
 
 use super::settings::SETTLE_WITHIN;
@@ -98,7 +98,7 @@ fn files_left(directory: &Path, left: &mut Vec<String>) -> Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             files_left(&path, left)?;
-        } else if path.extension().is_none_or(|ending| ending != "jsonl") {
+        } else if !is_delivered(&path) {
             left.push(path.display().to_string());
         }
     }

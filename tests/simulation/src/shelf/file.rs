@@ -13,7 +13,7 @@ use distjob_core::{
 };
 use futures::future::BoxFuture;
 use rand::RngExt as _;
-use watcher_d::sink::{CollectError, Collected, Collecting, SinkError, Tally};
+use watcher_d::sink::{CollectError, Collected, Collecting, Manifest, SinkError, Tally};
 
 use super::{Delivery, Line, ShelfSink};
 
@@ -103,10 +103,7 @@ impl Written {
                 Outcome::Ok(value) => Ok(value.to_vec()),
                 Outcome::Err(error) => Err(error.to_vec()),
             };
-            match outcome {
-                Ok(_) => self.tally.ok += 1,
-                Err(_) => self.tally.err += 1,
-            }
+            self.tally.count(&row);
             if row.index != self.lines.len() as u64 {
                 return Err(CollectError::Loss(Loss::Hole(self.lines.len() as u64)));
             }
@@ -165,7 +162,7 @@ struct Whole {
 }
 
 impl Whole {
-    async fn rename(self) -> Result<Tally, SinkError> {
+    async fn rename(self, manifest: Manifest) -> Result<(), SinkError> {
         let (shelf, process) = (self.sink.shelf.clone(), self.sink.process);
         shelf.step(process).await;
         let Self {
@@ -173,7 +170,6 @@ impl Whole {
             queue,
             partial,
             lines,
-            tally,
             ..
         } = self;
         drop(partial);
@@ -190,6 +186,7 @@ impl Whole {
             by: process,
             at_ms,
             lines: Arc::new(lines),
+            manifest,
         });
         shelf.step(process).await;
         let mut state = shelf.state();
@@ -198,14 +195,18 @@ impl Whole {
             let why = io::Error::other("input/output error");
             return Err(SinkError::new("sync the directory of", Path::new(&path), why));
         }
-        Ok(tally)
+        Ok(())
     }
 }
 
 impl Collected for Whole {
-    fn publish(self: Box<Self>) -> BoxFuture<'static, Result<Tally, SinkError>> {
+    fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn publish(self: Box<Self>, manifest: Manifest) -> BoxFuture<'static, Result<(), SinkError>> {
         // On a task of its own: it goes on when nobody waits for it.
-        let renamed = tokio::spawn(self.rename());
+        let renamed = tokio::spawn(self.rename(manifest));
         Box::pin(async move {
             match renamed.await {
                 Ok(outcome) => outcome,

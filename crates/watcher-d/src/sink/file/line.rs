@@ -4,7 +4,11 @@
 //! {"index":0,"task":"17","outcome":"ok","value":"true"}
 //! {"index":1,"task":"x","outcome":"err","error":"not a number"}
 //! {"index":2,"task_base64":"/w==","outcome":"ok","value":"false"}
+//! {"index":3,"task":"y","outcome":"err","error":"exited with status 1","attempts":3,"duration_ms":12.3,"stderr":"no y here\n"}
 //! ```
+//!
+//! `attempts` and `duration_ms` (of the last attempt) stand there where the handler kept count, `stderr` (its end) where a
+//! failed task wrote to it.
 //!
 //! Bytes that are UTF-8 are a JSON string; others are base64 (standard alphabet, padded) under the field's name with
 //! `_base64` behind it. So each field has exactly one of two names, and every payload comes back byte for byte.
@@ -12,7 +16,7 @@
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use distjob_core::{Outcome, watcher::Row};
+use distjob_core::{Account, Outcome, watcher::Row};
 
 /// Appends the line of `row`, with its newline.
 pub(super) fn push_line(buffer: &mut String, row: &Row<'_>) {
@@ -28,6 +32,13 @@ pub(super) fn push_line(buffer: &mut String, row: &Row<'_>) {
             buffer.push_str(",\"outcome\":\"err\"");
             push_field(buffer, "error", error);
         }
+    }
+    if let Some(Account { attempts, elapsed }) = row.account {
+        let ms = elapsed.as_secs_f64() * 1e3;
+        let _ = write!(buffer, ",\"attempts\":{attempts},\"duration_ms\":{ms:.3}");
+    }
+    if !row.stderr.is_empty() {
+        push_field(buffer, "stderr", row.stderr);
     }
     buffer.push_str("}\n");
 }
@@ -74,6 +85,8 @@ fn push_escaped(buffer: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -110,6 +123,23 @@ mod tests {
         assert_eq!(
             line(1, b"x", Outcome::Err(b"not a \"number\"")),
             "{\"index\":1,\"task\":\"x\",\"outcome\":\"err\",\"error\":\"not a \\\"number\\\"\"}\n"
+        );
+        let row = Row {
+            index: 3,
+            task: b"y",
+            outcome: Outcome::Err(b"exited with status 1"),
+            account: Some(Account {
+                attempts: 3,
+                elapsed: Duration::from_micros(1_012_300),
+            }),
+            stderr: b"no y\n",
+        };
+        let mut buffer = String::new();
+        push_line(&mut buffer, &row);
+        assert_eq!(
+            buffer,
+            "{\"index\":3,\"task\":\"y\",\"outcome\":\"err\",\"error\":\"exited with status 1\",\
+             \"attempts\":3,\"duration_ms\":1012.300,\"stderr\":\"no y\\n\"}\n"
         );
         assert_eq!(
             line(2, b"\xff", Outcome::Err(b"\xfe")),

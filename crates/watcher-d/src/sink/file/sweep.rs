@@ -12,6 +12,9 @@ use super::SinkError;
 /// The directory of files that are being written, in that of each queue. No queue and no job has a dot in its name.
 pub(super) const PARTIAL: &str = ".partial";
 
+/// What the name of a manifest that is being written ends with.
+pub(super) const MANIFEST: &str = ".manifest";
+
 /// Removes the partial files of all members that `is_dead` names. Files with other names are left alone.
 pub(super) fn sweep(directory: &Path, is_dead: impl Fn(&Holder) -> bool) -> Result<usize, SinkError> {
     let mut removed = 0;
@@ -30,9 +33,10 @@ pub(super) fn sweep(directory: &Path, is_dead: impl Fn(&Holder) -> bool) -> Resu
     Ok(removed)
 }
 
-/// Who writes the partial file of that name, `<id>.<holder>`.
+/// Who writes the partial file of that name, `<id>.<holder>` or `<id>.<holder>.manifest`.
 fn owner(path: &Path) -> Option<Holder> {
-    let (id, holder) = path.file_name()?.to_str()?.split_once('.')?;
+    let name = path.file_name()?.to_str()?;
+    let (id, holder) = name.strip_suffix(MANIFEST).unwrap_or(name).split_once('.')?;
     JobId::new(id).ok()?;
     holder.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! The sink on a real file system.
 
 use distjob_core::{
-    MemberName, Packed, TaskRange, Zxid,
+    Conclusion, JobData, JobEntry, MemberName, Packed, TaskRange, Zxid,
     outcome::Outcome,
     store::{Chunk, Slice},
     watcher::Loss,
@@ -50,6 +50,28 @@ fn slice(lo: u64, hi: u64) -> Slice {
     }
 }
 
+/// What was collected, published.
+async fn published(collecting: Box<dyn Collecting>, name: &str) -> Tally {
+    let collected = collecting.finish().await.unwrap();
+    let tally = collected.tally();
+    collected.publish(manifest(name, tally)).await.unwrap();
+    tally
+}
+
+fn manifest(name: &str, tally: Tally) -> Manifest {
+    let entry = JobEntry {
+        data: JobData::parse(b"prcd=5;deadline=17").unwrap(),
+        life: Zxid::new(0x1f),
+        version: 1,
+        created_ms: 3,
+    };
+    Manifest::new(&id(name), &entry, tally, Conclusion::PartlyFailed, 4)
+}
+
+fn result(sink: &FileSink, name: &str) -> PathBuf {
+    sink.result(&id(name), &queue()).target
+}
+
 fn partials(sink: &FileSink) -> Vec<String> {
     let entries = fs::read_dir(sink.queue_directory(&queue()).join(sweep::PARTIAL)).unwrap();
     let mut names: Vec<String> = entries
@@ -67,17 +89,19 @@ async fn a_file_appears_whole_under_its_name_and_not_before() {
     assert!(collecting.push(slice(0, 2)).await);
     assert!(collecting.push(slice(2, 5)).await);
     let collected = collecting.finish().await.unwrap();
-    let target = sink.target(&id("job"), &queue());
+    let target = result(&sink, "job");
     assert!(!target.exists());
     assert_eq!(partials(&sink), ["job.0000000000000007.me"]);
 
-    let tally = collected.publish().await.unwrap();
+    let tally = collected.tally();
+    collected.publish(manifest("job", tally)).await.unwrap();
     let text = fs::read_to_string(target).unwrap();
     assert_eq!(
         tally,
         Tally {
             ok: 3,
             err: 2,
+            attempts: 5,
             bytes: text.len() as u64
         }
     );
@@ -98,12 +122,9 @@ async fn a_file_appears_whole_under_its_name_and_not_before() {
 async fn a_job_without_tasks_is_an_empty_file() {
     let directory = TempDir::new().unwrap();
     let sink = sink_in(&directory);
-    let collected = sink.collect(&id("none"), &queue()).finish().await.unwrap();
-    assert_eq!(collected.publish().await.unwrap(), Tally::default());
-    assert_eq!(
-        fs::read(sink.target(&id("none"), &queue())).unwrap(),
-        Vec::<u8>::new()
-    );
+    let tally = published(sink.collect(&id("none"), &queue()), "none").await;
+    assert_eq!(tally, Tally::default());
+    assert_eq!(fs::read(result(&sink, "none")).unwrap(), Vec::<u8>::new());
 }
 
 #[tokio::test]
@@ -113,10 +134,46 @@ async fn a_second_delivery_replaces_the_first() {
     for _ in 0..2 {
         let collecting = sink.collect(&id("job"), &queue());
         collecting.push(slice(0, 3)).await;
-        collecting.finish().await.unwrap().publish().await.unwrap();
+        published(collecting, "job").await;
     }
-    let text = fs::read_to_string(sink.target(&id("job"), &queue())).unwrap();
+    let text = fs::read_to_string(result(&sink, "job")).unwrap();
     assert_eq!(text.lines().count(), 3);
+    assert!(partials(&sink).is_empty());
+}
+
+#[tokio::test]
+async fn a_manifest_says_beside_the_result_what_it_is() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink_in(&directory);
+    let collecting = sink.collect(&id("job"), &queue());
+    assert!(collecting.push(slice(0, 5)).await);
+    let tally = published(collecting, "job").await;
+    let path = sink.manifest(&id("job"), &queue()).target;
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    assert_eq!(
+        manifest,
+        serde_json::json!({
+            "id": "job", "life": "000000000000001f", "queue": "default", "conclusion": "partly-failed",
+            "tasks": 5, "ok": 3, "failed": 2, "attempts": 5, "bytes": tally.bytes,
+            "created_ms": 3, "deadline_ms": 17, "delivered_ms": 4
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_result_whose_manifest_cannot_be_written_is_not_seen() {
+    let directory = TempDir::new().unwrap();
+    let sink = sink_in(&directory);
+    let collected = sink.collect(&id("job"), &queue()).finish().await.unwrap();
+    let manifest_place = sink.manifest(&id("job"), &queue()).target;
+    fs::create_dir(&manifest_place).unwrap();
+    let error = collected
+        .publish(manifest("job", Tally::default()))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("rename a partial file to"), "{error}");
+    assert!(!result(&sink, "job").exists());
+    assert!(partials(&sink).is_empty());
 }
 
 #[tokio::test]
@@ -130,7 +187,7 @@ async fn what_is_given_up_leaves_nothing() {
 
     drop(sink.collect(&id("job"), &queue()).finish().await.unwrap());
     assert!(partials(&sink).is_empty());
-    assert!(!sink.target(&id("job"), &queue()).exists());
+    assert!(!result(&sink, "job").exists());
 }
 
 #[tokio::test]
@@ -170,9 +227,8 @@ async fn directories_that_were_removed_are_made_again() {
     let directory = TempDir::new().unwrap();
     let sink = sink_in(&directory);
     for _ in 0..2 {
-        let collected = sink.collect(&id("job"), &queue()).finish().await.unwrap();
-        collected.publish().await.unwrap();
-        assert!(sink.target(&id("job"), &queue()).exists());
+        published(sink.collect(&id("job"), &queue()), "job").await;
+        assert!(result(&sink, "job").exists());
         fs::remove_dir_all(&sink.inner.directory).unwrap();
     }
 }
@@ -185,7 +241,9 @@ async fn only_leftovers_of_members_proven_dead_are_swept() {
     sink.settle(&queue()).unwrap();
     let names = [
         "job.0000000000000003.dead",
+        "job.0000000000000003.dead.manifest",
         "job.0000000000000004.alive",
+        "job.0000000000000004.alive.manifest",
         "job.0000000000000009.younger-than-the-list",
         "something.else",
     ];
@@ -202,6 +260,6 @@ async fn only_leftovers_of_members_proven_dead_are_swept() {
         members,
         ..Roster::default()
     });
-    assert_eq!(sink.sweep(roster).await.unwrap(), 1);
-    assert_eq!(partials(&sink), names[1..]);
+    assert_eq!(sink.sweep(roster).await.unwrap(), 2);
+    assert_eq!(partials(&sink), names[2..]);
 }

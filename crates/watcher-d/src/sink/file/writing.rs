@@ -2,24 +2,24 @@
 //!
 //! ```text
 //! WritingFile ──push──► (one slice waits) ──► writer thread ──► .partial/<id>.…
-//!     └─finish─► synced ► WholeFile ──publish──► <id>.jsonl
+//!     └─finish─► synced ► WholeFile ──publish──► <id>.manifest.json ► <id>.jsonl
 //! ```
 //!
 //! While one slice is written the next waits and the one after it is read: three slices are in memory, no more.
 //! Whatever ends early, by an error, by [`Collecting::discard`] or by being dropped, removes the partial file.
 
-use std::{
-    fs::{self, File},
-    io::Write as _,
-    path::PathBuf,
-};
+use std::io;
 
-use distjob_core::{JobId, Outcome, QueueName, store::Slice, watcher::each_row};
+use distjob_core::{JobId, QueueName, store::Slice, watcher::each_row};
 use distjob_runtime::drill;
 use futures::future::BoxFuture;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{CollectError, Collecting, FileSink, SinkError, Tally, blocking, line::push_line, sync};
+use super::{
+    CollectError, Collecting, FileSink, Manifest, SinkError, Tally, blocking,
+    line::push_line,
+    partial::{Partial, Place},
+};
 use crate::sink::Collected;
 
 /// So many bytes of lines go to the file at once.
@@ -75,46 +75,47 @@ impl Collecting for WritingFile {
 /// A whole file, on the disk under its temporary name. Dropping it removes it.
 #[derive(Debug)]
 struct WholeFile {
-    partial: Partial,
-    target: PathBuf,
+    result: Partial,
+    manifest: Place,
     tally: Tally,
 }
 
 impl Collected for WholeFile {
-    fn publish(self: Box<Self>) -> BoxFuture<'static, Result<Tally, SinkError>> {
+    fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    fn publish(self: Box<Self>, manifest: Manifest) -> BoxFuture<'static, Result<(), SinkError>> {
         Box::pin(blocking(move || {
-            fs::rename(&self.partial.path, &self.target)
-                .map_err(|error| SinkError::new("rename a partial file to", &self.target, error))?;
+            write_manifest(self.manifest, &manifest)?;
+            drill::point("manifest");
+            let renamed = self.result.rename()?;
             drill::point("after-rename");
-            if let Some(directory) = self.target.parent() {
-                sync(directory)?;
-            }
-            Ok(self.tally)
+            renamed.settle()
         }))
     }
 }
 
-/// A file that must not stay. After it was renamed there is nothing to remove.
-#[derive(Debug)]
-struct Partial {
-    path: PathBuf,
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(path = %self.path.display(), %error, "failed to remove a partial file");
-            }
-            _ => {}
-        }
-    }
+/// Returns when it is on the disk under its name.
+fn write_manifest(place: Place, manifest: &Manifest) -> Result<(), SinkError> {
+    let mut text = serde_json::to_string_pretty(manifest).map_err(|error| {
+        SinkError::new(
+            "put the manifest together for",
+            &place.target,
+            io::Error::other(error),
+        )
+    })?;
+    text.push('\n');
+    let mut partial = Partial::create(place)?;
+    partial.write(text.as_bytes())?;
+    partial.sync()?;
+    drill::point("manifest-written");
+    partial.rename()?.settle()
 }
 
 struct Writer {
-    file: File,
-    partial: Partial,
-    target: PathBuf,
+    result: Partial,
+    manifest: Place,
     buffer: String,
     tally: Tally,
 }
@@ -122,12 +123,9 @@ struct Writer {
 impl Writer {
     fn open(sink: &FileSink, id: &JobId, queue: &QueueName) -> Result<Self, SinkError> {
         sink.settle(queue)?;
-        let path = sink.partial(id, queue);
-        let file = File::create(&path).map_err(|error| SinkError::new("create", &path, error))?;
         Ok(Self {
-            file,
-            partial: Partial { path },
-            target: sink.target(id, queue),
+            result: Partial::create(sink.result(id, queue))?,
+            manifest: sink.manifest(id, queue),
             buffer: String::new(),
             tally: Tally::default(),
         })
@@ -145,10 +143,7 @@ impl Writer {
 
     fn write(&mut self, slice: &Slice) -> Result<(), CollectError> {
         each_row(slice, |row| {
-            match row.outcome {
-                Outcome::Ok(_) => self.tally.ok += 1,
-                Outcome::Err(_) => self.tally.err += 1,
-            }
+            self.tally.count(&row);
             push_line(&mut self.buffer, &row);
             if self.buffer.len() >= BUFFER_BYTES {
                 self.flush()?;
@@ -158,21 +153,19 @@ impl Writer {
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
-        let written = self.file.write_all(self.buffer.as_bytes());
+        self.result.write(self.buffer.as_bytes())?;
         self.tally.bytes += self.buffer.len() as u64;
         self.buffer.clear();
-        written.map_err(|error| SinkError::new("write to", &self.partial.path, error))
+        Ok(())
     }
 
     fn finish(mut self) -> Result<WholeFile, SinkError> {
         self.flush()?;
         drill::point("collected");
-        self.file
-            .sync_all()
-            .map_err(|error| SinkError::new("sync", &self.partial.path, error))?;
+        self.result.sync()?;
         Ok(WholeFile {
-            partial: self.partial,
-            target: self.target,
+            result: self.result,
+            manifest: self.manifest,
             tally: self.tally,
         })
     }
