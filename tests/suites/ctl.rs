@@ -83,7 +83,7 @@ async fn delete_job(world: &World, id: &str) {
 async fn drop_job(world: &World, id: &str) {
     let (store, id) = (store(world), JobId::new(id).unwrap());
     let meta = store.inspect(&id, &Source::Plain).await.unwrap().meta.unwrap();
-    store.drop_job(&id, meta.life, &meta.source, 3600).await.unwrap();
+    store.drop_job(&id, meta.life, &meta.source, 3600, None).await.unwrap();
 }
 
 fn store(world: &World) -> JobStore {

@@ -8,6 +8,8 @@ mod arguments;
 mod calls;
 #[path = "store/client.rs"]
 mod client;
+#[path = "store/cuts.rs"]
+mod cuts;
 #[path = "store/dump.rs"]
 mod dump;
 #[path = "store/fixture.rs"]

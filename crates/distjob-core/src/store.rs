@@ -21,6 +21,7 @@
 //! | `read` | the next tasks with their outcomes | [`Read`] |
 //! | `status` | what a watcher decides by | [`Status`] |
 //! | `drop` | forget the job, but for a tombstone | [`DropReply`] |
+//! | `staged` | the next tasks of a list that was not opened | payloads |
 //! | `inspect` | everything, for people | [`Inspection`] |
 //!
 //! Every script but `push` names the life `J` of the id that it speaks of. The store's `meta` names the life that it
@@ -60,7 +61,7 @@ mod request;
 mod wire;
 
 pub use inspection::{Inspection, Meta, MetaState};
-pub use parse::parse_freed;
+pub use parse::{parse_freed, parse_staged};
 pub use reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status};
 pub use request::{ClaimRequest, CommitRequest, Isolated, PushRequest, ReadRequest, ReleaseRequest};
 pub use wire::ReplyError;
@@ -70,6 +71,9 @@ pub const GRANT_TASKS_MAX: u64 = 65_536;
 
 /// How many freed ranges one claim looks at to find one that it may give out.
 pub const FREED_SCANNED_MAX: usize = 64;
+
+/// How many bytes of payload are in an answer of `staged` at most, unless a single one is larger.
+pub const STAGED_BYTES_MAX: u64 = 4 << 20;
 
 /// Most freed ranges that an [`Inspection`] lists.
 pub const FREED_LISTED_MAX: usize = 1000;

@@ -148,6 +148,7 @@ mod tests {
             cursor: 0,
             committed: 0,
             failed: 0,
+            conclusion: None,
         }
     }
 

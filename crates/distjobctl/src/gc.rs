@@ -110,7 +110,7 @@ async fn drop_job(
     if !dry_run {
         let ttl_s = tombstone_ttl.as_secs().max(1);
         reach
-            .redis(|| reach.store().drop_job(id, meta.life, &meta.source, ttl_s))
+            .redis(|| reach.store().drop_job(id, meta.life, &meta.source, ttl_s, None))
             .await
             .with_context(|| format!("drop job {id}"))?;
     }

@@ -279,6 +279,7 @@ mod tests {
                 cursor: 40,
                 committed: 20,
                 failed: 3,
+                conclusion: None,
             }),
             meta_ttl_s: None,
             tasks: 100,

@@ -91,7 +91,7 @@ pub(crate) fn run(keys: &mut Model, script: &Script) -> Reply {
             tasks_max: 2,
             bytes_max: u64::MAX,
         })),
-        Script::Drop { life, source } => Reply::Dropped(keys.drop_job(*life, source)),
+        Script::Drop { life, source } => Reply::Dropped(keys.drop_job(*life, source, None)),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the store answers.
 
-use distjob_core::store::{Claim, Commit, DropReply, Inspection, Open, Push, Read, Status, parse_freed};
+use distjob_core::store::{
+    Claim, Commit, DropReply, Inspection, Open, Push, Read, Status, parse_freed, parse_staged,
+};
 use distjob_core::watcher::{Loss, Progress, each_row};
 
 /// Between two parts of a reply in the property's input.
@@ -20,6 +22,7 @@ pub fn replies(bytes: &[u8]) {
         DropReply::parse(reply()),
         Inspection::parse(reply()),
         parse_freed(reply()),
+        parse_staged(reply()),
     );
     match Claim::parse(reply()) {
         Ok(Claim::Lease(grant)) => {

@@ -137,7 +137,7 @@ async fn make(call: Call, store: &JobStore, id: &str) -> String {
             words(store.read(&id, request).await)
         }
         Call::Status => words(store.status(&id, LIFE, 3, &source).await),
-        Call::Drop => words(store.drop_job(&id, LIFE, &source, TTL_S).await),
+        Call::Drop => words(store.drop_job(&id, LIFE, &source, TTL_S, None).await),
         Call::Inspect => words(store.inspect(&id, &source).await.map(|inspection| Inspection {
             // What is left of it depends on how fast the machine is.
             meta_ttl_s: inspection.meta_ttl_s.map(|_| TTL_S),

@@ -60,7 +60,19 @@ fn valid(fixture: &Fixture) -> Vec<Valid> {
             &[&life, "4"],
             (2, 2),
         ),
-        call("drop", &with_source, &[&life, "t1", "60"], (3, 3)),
+        call("staged", &[&list], &["0", "2"], (2, 2)),
+        call(
+            "release",
+            &[meta, leases, freed],
+            &[&life, &holder, "0", "2"],
+            (4, 4),
+        ),
+        call(
+            "drop",
+            &with_source,
+            &[&life, "t1", "60", "4", "1", "failed"],
+            (5, 3),
+        ),
     ]
 }
 
@@ -188,6 +200,14 @@ async fn numbers_that_make_no_sense_together_are_refused() {
     refused("free", 2, "2", &mut raw).await;
     refused("drop", 2, "0", &mut raw).await;
     refused("drop", 2, "315360001", &mut raw).await;
+    refused("drop", 4, "5", &mut raw).await;
+    for word in ["", "Failed", "a b", "a1", "a:b", &"a".repeat(33)] {
+        refused("drop", 5, word, &mut raw).await;
+    }
+    refused("release", 2, "2", &mut raw).await;
+    for range in ["2:2", "3:2", ":2", "2:", "1:2:3", "1:2,3:4", "0:281474976710657"] {
+        refused("claim", 6, range, &mut raw).await;
+    }
     refused("push", 2, "0", &mut raw).await;
     refused("push", 0, "", &mut raw).await;
     let found = dump(

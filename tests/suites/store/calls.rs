@@ -1,5 +1,6 @@
 //! Calls with all their arguments, on the model and on the store, and what either answers.
 
+use distjob_core::conclusion::Ending;
 use distjob_core::store::model::Model;
 use distjob_core::store::{
     Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
@@ -50,6 +51,12 @@ pub(crate) enum Call {
     Drop {
         life: Zxid,
         source: Source,
+        ending: Option<Ending>,
+    },
+    Staged {
+        source: Source,
+        from: u64,
+        most: u64,
     },
     Inspect {
         source: Source,
@@ -68,11 +75,12 @@ pub(crate) enum Reply {
     Status(Status),
     Drop(DropReply),
     Inspection(Inspection),
+    Staged(Vec<Vec<u8>>),
 }
 
 impl Reply {
     /// Every kind of answer that there is, as [`Reply::kind`] names it.
-    pub(crate) const KINDS: [&str; 31] = [
+    pub(crate) const KINDS: [&str; 33] = [
         "push ok",
         "push gap",
         "push opened",
@@ -104,6 +112,8 @@ impl Reply {
         "status none",
         "drop",
         "drop stale",
+        "staged none",
+        "staged some",
     ];
 
     pub(crate) fn kind(&self) -> &'static str {
@@ -140,6 +150,8 @@ impl Reply {
             Self::Drop(DropReply::Dropped) => "drop",
             Self::Drop(DropReply::Stale) => "drop stale",
             Self::Inspection(_) => "inspection",
+            Self::Staged(tasks) if tasks.is_empty() => "staged none",
+            Self::Staged(_) => "staged some",
         }
     }
 }
@@ -180,7 +192,8 @@ impl Call {
             Self::Free { life, holder, why } => Reply::Freed(model.free(*life, holder, why.deaths())),
             Self::Read(request) => Reply::Read(model.read(*request)),
             Self::Status { life, count, source } => Reply::Status(model.status(*life, *count, source)),
-            Self::Drop { life, source } => Reply::Drop(model.drop_job(*life, source)),
+            Self::Drop { life, source, ending } => Reply::Drop(model.drop_job(*life, source, *ending)),
+            Self::Staged { source, from, most } => Reply::Staged(model.staged(source, *from, *most)),
             Self::Inspect { source } => Reply::Inspection(model.inspect(source)),
         }
     }
@@ -229,9 +242,19 @@ impl Call {
             Self::Status { life, count, source } => {
                 Reply::Status(store.status(id, *life, *count, source).await.unwrap())
             }
-            Self::Drop { life, source } => {
-                Reply::Drop(store.drop_job(id, *life, source, TTL_S).await.unwrap())
+            Self::Drop { life, source, ending } => {
+                let drop = store.drop_job(id, *life, source, TTL_S, *ending).await;
+                Reply::Drop(drop.unwrap())
             }
+            Self::Staged {
+                source: Source::Plain,
+                ..
+            } => unreachable!("plain lists are not read through the store"),
+            Self::Staged {
+                source: Source::Staged(token),
+                from,
+                most,
+            } => Reply::Staged(store.staged(id, token, *from, *most).await.unwrap()),
             Self::Inspect { source } => {
                 let mut inspection = store.inspect(id, source).await.unwrap();
                 // The model has no clock.

@@ -275,7 +275,7 @@ async fn without_memory_nothing_is_pushed_but_jobs_are_finished_and_dropped() {
     assert!(fixture.commit(&a, 0, 4).await.accepted);
     fixture
         .store
-        .drop_job(&fixture.id, LIFE, &fixture.source, 60)
+        .drop_job(&fixture.id, LIFE, &fixture.source, 60, None)
         .await
         .unwrap();
 }
@@ -307,7 +307,7 @@ async fn a_walk_over_all_jobs_sees_each_of_them_and_nothing_else() {
         if number % 3 == 0 {
             fixture
                 .store
-                .drop_job(&fixture.id, LIFE, &fixture.source, 60)
+                .drop_job(&fixture.id, LIFE, &fixture.source, 60, None)
                 .await
                 .unwrap();
         }

@@ -74,6 +74,7 @@ fn parse_meta(fields: &HashMap<String, String>) -> Meta {
         cursor: number("cursor"),
         committed: number("committed"),
         failed: number("failed"),
+        conclusion: fields.get("conclusion").map(|word| word.parse().unwrap()),
     }
 }
 

@@ -6,7 +6,7 @@ use distjob_core::store::{
     Claim, ClaimRequest, Commit, CommitRequest, Grant, Isolated, Open, Push, PushRequest, ReleaseRequest,
 };
 use distjob_core::{
-    Holder, JobId, JobKeys, KeyScheme, MemberName, Outcome, Packed, Source, TaskRange, Token, Zxid,
+    Holder, JobId, JobKeys, KeyScheme, Lease, MemberName, Outcome, Packed, Source, TaskRange, Token, Zxid,
 };
 use distjob_runtime::store::{JobStore, StoreSettings};
 use harness::{AppendOnly, Redis, SHARED_REDIS, servers};
@@ -151,6 +151,13 @@ pub(crate) fn tasks(count: u64) -> Vec<Vec<u8>> {
 
 pub(crate) fn range(lo: u64, hi: u64) -> TaskRange {
     TaskRange::new(lo, hi).unwrap()
+}
+
+pub(crate) fn lease(lo: u64, hi: u64, attempts: u32) -> Lease {
+    Lease {
+        range: range(lo, hi),
+        attempts,
+    }
 }
 
 pub(crate) fn truths(count: u64) -> Packed {

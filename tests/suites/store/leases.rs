@@ -1,17 +1,12 @@
 //! What the scripts promise of leases, commits and reads, one sentence a test.
 
-use distjob_core::store::{Claim, ClaimRequest, DropReply, Isolated, Open, Read, ReadRequest, Standing};
-use distjob_core::{Lease, TaskRange, Zxid};
+use distjob_core::store::{
+    Claim, ClaimRequest, CommitRequest, DropReply, Isolated, Open, Read, ReadRequest, Standing,
+};
+use distjob_core::{TaskRange, Zxid};
 use distjob_runtime::store::Freeing;
 
-use crate::fixture::{Fixture, LIFE, holder, range, tasks};
-
-fn lease(lo: u64, hi: u64, attempts: u32) -> Lease {
-    Lease {
-        range: range(lo, hi),
-        attempts,
-    }
-}
+use crate::fixture::{Fixture, LIFE, holder, lease, range, tasks};
 
 #[tokio::test]
 async fn a_lease_whose_reply_was_lost_comes_back_whole_before_anything_else() {
@@ -235,7 +230,7 @@ async fn calls_of_another_life_have_no_effect() {
         };
         assert_eq!(fixture.store.claim(&fixture.id, &request).await.unwrap(), claim);
         let outcomes = crate::fixture::truths(1);
-        let request = distjob_core::store::CommitRequest {
+        let request = CommitRequest {
             life,
             holder: &a,
             lo: 0,
@@ -247,7 +242,7 @@ async fn calls_of_another_life_have_no_effect() {
     let older = Zxid::new(LIFE.number() - 1);
     let drop = fixture
         .store
-        .drop_job(&fixture.id, older, &fixture.source, 60)
+        .drop_job(&fixture.id, older, &fixture.source, 60, None)
         .await;
     assert_eq!(drop.unwrap(), DropReply::Stale);
     let open = fixture.store.open(&fixture.id, older, 2, &fixture.source).await;
@@ -317,6 +312,8 @@ async fn a_job_of_a_million_tasks_is_claimed_and_committed_like_any_other() {
         done = hi;
     }
     assert_eq!(fixture.claim(&a, 1, &[]).await, Claim::Complete);
-    let drop = fixture.store.drop_job(&fixture.id, LIFE, &fixture.source, 1);
+    let drop = fixture
+        .store
+        .drop_job(&fixture.id, LIFE, &fixture.source, 1, None);
     assert_eq!(drop.await.unwrap(), DropReply::Dropped);
 }

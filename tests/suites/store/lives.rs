@@ -1,6 +1,9 @@
 //! What the scripts promise from the push to the tombstone, one sentence a test.
 
-use distjob_core::store::{Claim, DropReply, Open, Push, PushRequest, Standing, Status};
+use distjob_core::conclusion::{Conclusion, Ending};
+use distjob_core::store::{
+    Claim, DropReply, MetaState, Open, Push, PushRequest, STAGED_BYTES_MAX, Standing, Status,
+};
 use distjob_core::{Source, Token, Zxid};
 use distjob_runtime::store::Freeing;
 use redis::AsyncCommands as _;
@@ -51,7 +54,9 @@ async fn a_late_push_after_the_job_was_opened_or_dropped_makes_no_new_list() {
     let fixture = Fixture::shared().await;
     fixture.open(&tasks(2)).await;
     assert_eq!(fixture.push(0, &tasks(2)).await, Push::Opened);
-    let dropped = fixture.store.drop_job(&fixture.id, LIFE, &fixture.source, 60);
+    let dropped = fixture
+        .store
+        .drop_job(&fixture.id, LIFE, &fixture.source, 60, None);
     assert_eq!(dropped.await.unwrap(), DropReply::Dropped);
     assert_eq!(fixture.push(0, &tasks(2)).await, Push::Opened);
     let exists: bool = fixture.raw.clone().exists(fixture.list()).await.unwrap();
@@ -92,7 +97,7 @@ async fn an_opened_job_never_expires_whatever_its_list_and_an_older_tombstone_ha
     let older = Zxid::new(LIFE.number() - 1);
     let drop = fixture
         .store
-        .drop_job(&fixture.id, older, &token("old"), 60)
+        .drop_job(&fixture.id, older, &token("old"), 60, None)
         .await;
     assert_eq!(drop.unwrap(), DropReply::Dropped);
     fixture.open(&tasks(2)).await;
@@ -115,7 +120,7 @@ async fn a_plain_list_becomes_a_job_and_a_newer_one_survives_the_drop() {
     assert_eq!(fixture.store.open(id, LIFE, 3, &plain).await.unwrap(), Open::Open);
     let _: () = raw.rpush(id.as_str(), tasks(1)).await.unwrap();
     for _ in 0..2 {
-        let dropped = fixture.store.drop_job(id, LIFE, &plain, 60).await.unwrap();
+        let dropped = fixture.store.drop_job(id, LIFE, &plain, 60, None).await.unwrap();
         assert_eq!(dropped, DropReply::Dropped);
         let length: u64 = raw.llen(id.as_str()).await.unwrap();
         assert_eq!(length, 1);
@@ -127,7 +132,9 @@ async fn a_plain_list_becomes_a_job_and_a_newer_one_survives_the_drop() {
 async fn dropping_a_job_that_was_never_opened_takes_its_list_but_no_key_of_another_kind() {
     let mut fixture = Fixture::shared().await;
     fixture.push(0, &tasks(2)).await;
-    let drop = fixture.store.drop_job(&fixture.id, LIFE, &fixture.source, 60);
+    let drop = fixture
+        .store
+        .drop_job(&fixture.id, LIFE, &fixture.source, 60, None);
     assert_eq!(drop.await.unwrap(), DropReply::Dropped);
     let exists: bool = fixture.raw.exists(fixture.list()).await.unwrap();
     assert!(!exists);
@@ -138,7 +145,7 @@ async fn dropping_a_job_that_was_never_opened_takes_its_list_but_no_key_of_anoth
     assert_eq!(open.unwrap(), Open::Missing(0));
     let drop = fixture
         .store
-        .drop_job(&fixture.id, newer, &Source::Plain, 60)
+        .drop_job(&fixture.id, newer, &Source::Plain, 60, None)
         .await;
     assert_eq!(drop.unwrap(), DropReply::Dropped);
     let value: String = fixture.raw.get_del(fixture.id.as_str()).await.unwrap();
@@ -151,7 +158,9 @@ async fn after_the_drop_nothing_is_left_but_a_tombstone_with_a_time_to_live_that
     let a = holder("a");
     fixture.open(&tasks(4)).await;
     fixture.lease(&a, 2, &[]).await;
-    let drop = fixture.store.drop_job(&fixture.id, LIFE, &fixture.source, 60);
+    let drop = fixture
+        .store
+        .drop_job(&fixture.id, LIFE, &fixture.source, 60, None);
     drop.await.unwrap();
     let pattern = format!("*{{{}}}*", fixture.id);
     let keys: Vec<String> = redis::cmd("KEYS")
@@ -195,4 +204,60 @@ async fn the_status_of_a_job_that_is_not_open_tells_whether_its_source_is_still_
     assert_eq!(status().await, open);
     let other_count = fixture.store.status(&fixture.id, LIFE, 4, &fixture.source).await;
     assert!(matches!(other_count.unwrap(), Status::Open { whole: false, .. }));
+}
+
+#[tokio::test]
+async fn a_tombstone_tells_how_the_job_ended_also_after_a_drop_that_does_not_know() {
+    let fixture = Fixture::shared().await;
+    fixture.open(&tasks(4)).await;
+    let ending = |failed, conclusion| Ending {
+        count: 4,
+        failed,
+        conclusion,
+    };
+    let told = async |ending: Option<Ending>| {
+        let (store, id) = (&fixture.store, &fixture.id);
+        let drop = store.drop_job(id, LIFE, &fixture.source, 60, ending).await;
+        assert_eq!(drop.unwrap(), DropReply::Dropped);
+        let meta = store.inspect(id, &fixture.source).await.unwrap().meta.unwrap();
+        assert_eq!(meta.state, MetaState::Gone);
+        meta.ending()
+    };
+    assert_eq!(told(None).await, None);
+    let partly = Some(ending(1, Conclusion::PartlyFailed));
+    assert_eq!(told(partly).await, partly);
+    assert_eq!(told(None).await, partly);
+    let cancelled = Some(ending(0, Conclusion::Cancelled));
+    assert_eq!(told(cancelled).await, cancelled);
+    // What an older life came to says nothing of the next one.
+    let (next, source) = (Zxid::new(LIFE.number() + 1), token("t2"));
+    let drop = fixture.store.drop_job(&fixture.id, next, &source, 60, None).await;
+    assert_eq!(drop.unwrap(), DropReply::Dropped);
+    let meta = fixture.store.inspect(&fixture.id, &source).await.unwrap().meta;
+    assert_eq!(meta.unwrap().ending(), None);
+}
+
+#[tokio::test]
+async fn a_list_that_was_not_opened_is_read_as_often_as_one_likes() {
+    let fixture = Fixture::shared().await;
+    let large = vec![0; STAGED_BYTES_MAX as usize + 1];
+    let tasks = [tasks(3), vec![large.clone(), large]].concat();
+    fixture.push(0, &tasks).await;
+    let staged = async |from, most| {
+        let Source::Staged(token) = &fixture.source else {
+            panic!("it is staged");
+        };
+        fixture
+            .store
+            .staged(&fixture.id, token, from, most)
+            .await
+            .unwrap()
+    };
+    for _ in 0..2 {
+        assert!(staged(0, 2).await == tasks[..2]);
+        assert!(staged(2, 9).await == tasks[2..3], "the next one is too large");
+        assert!(staged(3, 9).await == tasks[3..4], "but one is always given");
+    }
+    assert!(staged(5, 9).await.is_empty());
+    assert!(staged(0, 0).await.is_empty());
 }

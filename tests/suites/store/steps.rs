@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use distjob_core::conclusion::{Conclusion, Ending};
 use distjob_core::store::model::{Model, Part};
 use distjob_core::store::{Isolated, ReadRequest};
 use distjob_core::{Holder, Outcome, Packed, Source, TaskRange, Zxid};
@@ -62,6 +63,12 @@ pub(crate) enum Step {
     Drop {
         life: Life,
         source: u8,
+        ending: Option<Ending>,
+    },
+    Staged {
+        token: u8,
+        from: u64,
+        most: u64,
     },
     /// A call from the past arrives once more.
     Again {
@@ -217,9 +224,19 @@ impl Step {
                 count: shifted(count, wrong),
                 source: source(s),
             },
-            Self::Drop { life: l, source: s } => Call::Drop {
+            Self::Drop {
+                life: l,
+                source: s,
+                ending,
+            } => Call::Drop {
                 life: life(model, l),
                 source: source(s),
+                ending,
+            },
+            Self::Staged { token, from, most } => Call::Staged {
+                source: source(1 + token % 2),
+                from,
+                most,
             },
             Self::Again { which } => past.get(which % past.len().max(1))?.clone(),
             Self::PushPlain { .. }
@@ -334,6 +351,7 @@ fn step() -> impl Strategy<Value = Step> {
         10 => read(),
         4 => (some_life(), 0..3u8, wrong()).prop_map(|(life, source, wrong)| Step::Status { life, source, wrong }),
         2 => drops(),
+        2 => (0..2u8, 0..4u64, limit()).prop_map(|(token, from, most)| Step::Staged { token, from, most }),
         10 => any::<usize>().prop_map(|which| Step::Again { which }),
         2 => fault(),
     ]
@@ -351,7 +369,17 @@ fn read() -> impl Strategy<Value = Step> {
 
 fn drops() -> impl Strategy<Value = Step> {
     let life = prop_oneof![Just(Life::Older), Just(Life::Known), Just(Life::Newer)];
-    (life, 0..3u8).prop_map(|(life, source)| Step::Drop { life, source })
+    let ending = (0..9u64, 0..9u64, prop::sample::select(&Conclusion::ALL));
+    let ending = ending.prop_map(|(count, failed, conclusion)| Ending {
+        count,
+        failed: failed.min(count),
+        conclusion,
+    });
+    (life, 0..3u8, prop::option::of(ending)).prop_map(|(life, source, ending)| Step::Drop {
+        life,
+        source,
+        ending,
+    })
 }
 
 /// Steps that mostly begin with an open job, each with the number of the job that it is for.

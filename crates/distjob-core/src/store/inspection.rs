@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::wire::{Parts, ReplyError};
-use crate::{Holder, Lease, Source, Zxid};
+use crate::{
+    Holder, Lease, Source, Zxid,
+    conclusion::{Conclusion, Ending},
+};
 
 /// Whether a job's keys stand there or only a tombstone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,14 +26,28 @@ pub struct Meta {
     pub state: MetaState,
     /// The list that became its tasks.
     pub source: Source,
-    /// How many tasks; 0 in a tombstone, like all that follows.
+    /// How many tasks; in a tombstone 0, unless whoever dropped the job told how it had ended.
     pub count: u64,
     /// The first task that was never leased.
     pub cursor: u64,
     /// How many tasks have an outcome.
     pub committed: u64,
-    /// How many of them have an error.
+    /// How many of them have an error; in a tombstone like `count`.
     pub failed: u64,
+    /// What the job came to; only in a tombstone, and only when that was told.
+    pub conclusion: Option<Conclusion>,
+}
+
+impl Meta {
+    /// How the job ended, when this is a tombstone that tells it.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        self.conclusion.map(|conclusion| Ending {
+            count: self.count,
+            failed: self.failed,
+            conclusion,
+        })
+    }
 }
 
 /// Answer of `inspect`: one moment of a job, without payloads and outcomes.
@@ -78,6 +95,7 @@ impl Inspection {
                     cursor: parts.parse("cursor")?,
                     committed: parts.parse("committed")?,
                     failed: parts.parse("failed")?,
+                    conclusion: parts.conclusion()?,
                 };
                 let ttl: i64 = parts.parse("time to live")?;
                 (Some(meta), u64::try_from(ttl).ok())

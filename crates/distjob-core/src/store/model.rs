@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use partition::PartitionViolation;
 
 use super::{DropReply, Inspection, Meta, MetaState, Open, Push, PushRequest, Standing};
-use crate::{Holder, Lease, Source, Zxid};
+use crate::{Holder, Lease, Source, Zxid, conclusion::Ending};
 
 /// All keys of one job id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -94,28 +94,33 @@ impl Model {
             cursor: 0,
             committed: 0,
             failed: 0,
+            conclusion: None,
         });
         Open::Open
     }
 
-    /// `drop`: leaves nothing but a tombstone, unless a later life is known.
-    pub fn drop_job(&mut self, life: Zxid, source: &Source) -> DropReply {
+    /// `drop`: leaves nothing but a tombstone, which keeps how the job ended, unless a later life is known.
+    pub fn drop_job(&mut self, life: Zxid, source: &Source, ending: Option<Ending>) -> DropReply {
+        let mut ending = ending;
         match self.standing(life) {
             Standing::Stale => return DropReply::Stale,
             // Never opened in this life: its list would stay for ever.
             Standing::Absent => drop(self.sources.remove(source)),
             // Opened, which consumed its list: one that stands there now is somebody else's.
-            Standing::Open | Standing::Gone => {}
+            Standing::Open => {}
+            // Whoever drops it once more may know less.
+            Standing::Gone => ending = ending.or(self.meta.as_ref().and_then(Meta::ending)),
         }
         self.clear();
         self.meta = Some(Meta {
             life,
             state: MetaState::Gone,
             source: source.clone(),
-            count: 0,
+            count: ending.map_or(0, |ending| ending.count),
             cursor: 0,
             committed: 0,
-            failed: 0,
+            failed: ending.map_or(0, |ending| ending.failed),
+            conclusion: ending.map(|ending| ending.conclusion),
         });
         DropReply::Dropped
     }

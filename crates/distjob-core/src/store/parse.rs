@@ -145,6 +145,21 @@ pub fn parse_freed(reply: Vec<Vec<u8>>) -> Result<u64, ReplyError> {
     }
 }
 
+/// Reads the reply of `staged`: payloads and nothing else.
+///
+/// # Errors
+/// When it is none of this script's.
+pub fn parse_staged(reply: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, ReplyError> {
+    let mut parts = Parts::new(reply);
+    match parts.text("word")?.as_str() {
+        "ok" => {
+            let count = parts.len() as u64;
+            parts.payloads(count)
+        }
+        word => Err(ReplyError::Word(word.to_owned())),
+    }
+}
+
 impl Read {
     /// Reads the reply to a read from index `from`.
     ///
@@ -322,7 +337,7 @@ mod tests {
             let parts: Vec<&str> = [word.as_str()].into_iter().chain(rest.iter().map(String::as_str)).collect();
             let reply = || reply(&parts);
             let _ = (Push::parse(reply()), Open::parse(reply()), Claim::parse(reply()), Commit::parse(reply()));
-            let _ = (parse_freed(reply()), Read::parse(reply(), 0), Status::parse(reply()));
+            let _ = (parse_freed(reply()), parse_staged(reply()), Read::parse(reply(), 0), Status::parse(reply()));
             let _ = (DropReply::parse(reply()), Inspection::parse(reply()));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use crate::{Holder, Lease, Source, Token};
+use crate::{Holder, Lease, Source, Token, conclusion::Conclusion};
 
 /// A reply that is none of the script's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +75,16 @@ impl Parts {
         Token::new(text.as_str())
             .map(Source::Staged)
             .map_err(|e| bad("source", &text, &e))
+    }
+
+    /// What a job came to; nothing when that is not known.
+    pub(super) fn conclusion(&mut self) -> Result<Option<Conclusion>, ReplyError> {
+        let text = self.text("conclusion")?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let parsed = text.parse().map(Some);
+        parsed.map_err(|e: &str| bad("conclusion", &text, &e))
     }
 
     /// All that is left, moved out. For `count` payloads, when the reply must hold exactly so many.

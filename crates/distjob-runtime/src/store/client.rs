@@ -6,7 +6,8 @@ use std::{
 };
 
 use distjob_core::{
-    Holder, JobId, KeyScheme, Source, Zxid,
+    Holder, JobId, KeyScheme, Source, Token, Zxid,
+    conclusion::Ending,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
         ReadRequest, ReleaseRequest, Status,
@@ -186,7 +187,8 @@ impl JobStore {
         call.end(result)
     }
 
-    /// Leaves nothing of the job but a tombstone that lives for `ttl_s` seconds, at least 1.
+    /// Leaves nothing of the job but a tombstone that lives for `ttl_s` seconds, at least 1, and tells how the job ended:
+    /// as `ending` says, or else as a tombstone that stands there already does.
     ///
     /// # Errors
     /// See [the module](super).
@@ -196,9 +198,28 @@ impl JobStore {
         life: Zxid,
         source: &Source,
         ttl_s: u64,
+        ending: Option<Ending>,
     ) -> Result<DropReply, StoreError> {
         let call = self.begin(Some(id)).await?;
-        let result = call.line().drop_job(id, life, source, ttl_s).await;
+        let result = call.line().drop_job(id, life, source, ttl_s, ending).await;
+        call.end(result)
+    }
+
+    /// The next tasks of a list that was pushed under `token` and not opened: from index `from` on, at most `most`. There
+    /// are fewer where they are [large](distjob_core::store::STAGED_BYTES_MAX), and none only at the end of
+    /// the list, or when it expired.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn staged(
+        &self,
+        id: &JobId,
+        token: &Token,
+        from: u64,
+        most: u64,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().staged(id, token, from, most).await;
         call.end(result)
     }
 

@@ -5,7 +5,8 @@
 //! in a simulation.
 
 use distjob_core::{
-    Holder, JobId, Source, Zxid,
+    Holder, JobId, Source, Token, Zxid,
+    conclusion::Ending,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
         ReadRequest, ReleaseRequest, Status,
@@ -66,7 +67,12 @@ pub trait Line: Send + Sync + 'static {
         life: Zxid,
         source: &'a Source,
         ttl_s: u64,
+        ending: Option<Ending>,
     ) -> Reply<'a, DropReply>;
+
+    /// See [`JobStore::staged`](super::JobStore::staged).
+    fn staged<'a>(&'a self, id: &'a JobId, token: &'a Token, from: u64, most: u64)
+    -> Reply<'a, Vec<Vec<u8>>>;
 
     /// See [`JobStore::inspect`](super::JobStore::inspect).
     fn inspect<'a>(&'a self, id: &'a JobId, source: &'a Source) -> Reply<'a, Inspection>;

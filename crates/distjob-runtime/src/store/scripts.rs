@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use distjob_core::{
     job::TASKS_MAX,
-    store::{FREED_LISTED_MAX, FREED_SCANNED_MAX, GRANT_TASKS_MAX},
+    store::{FREED_LISTED_MAX, FREED_SCANNED_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX},
 };
 use futures::future::try_join_all;
 use redis::{Cmd, RedisResult, aio::MultiplexedConnection};
@@ -23,6 +23,7 @@ pub(super) struct Scripts {
     pub(super) status: Script,
     pub(super) drop: Script,
     pub(super) inspect: Script,
+    pub(super) staged: Script,
 }
 
 pub(super) struct Script(redis::Script);
@@ -46,12 +47,13 @@ impl Scripts {
             status: vital(include_str!("lua/status.lua")),
             drop: vital(include_str!("lua/drop.lua")),
             inspect: vital(include_str!("lua/inspect.lua")),
+            staged: vital(include_str!("lua/staged.lua")),
         }
     }
 }
 
 impl Scripts {
-    fn all(&self) -> [(&'static str, &Script); 10] {
+    fn all(&self) -> [(&'static str, &Script); 11] {
         [
             ("push", &self.push),
             ("open", &self.open),
@@ -63,6 +65,7 @@ impl Scripts {
             ("status", &self.status),
             ("drop", &self.drop),
             ("inspect", &self.inspect),
+            ("staged", &self.staged),
         ]
     }
 }
@@ -86,7 +89,7 @@ impl Script {
     fn new(flags: &str, body: &str) -> Self {
         let prelude = include_str!("lua/prelude.lua");
         let limits = format!(
-            "local TASKS_MAX, GRANT_TASKS_MAX = {TASKS_MAX}, {GRANT_TASKS_MAX}\n\
+            "local TASKS_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX = {TASKS_MAX}, {GRANT_TASKS_MAX}, {STAGED_BYTES_MAX}\n\
              local FREED_LISTED_MAX, FREED_SCANNED_MAX = {FREED_LISTED_MAX}, {FREED_SCANNED_MAX}"
         );
         Self(redis::Script::new(&format!(

@@ -2,6 +2,7 @@
 
 use distjob_core::{
     Source, TaskRange, Zxid,
+    conclusion::Ending,
     store::{Claim, ClaimRequest, Commit, CommitRequest, DropReply, model::Model},
 };
 
@@ -64,10 +65,16 @@ pub(super) fn commit(bug: Option<Bug>, model: &mut Model, request: &CommitReques
 }
 
 /// `drop` by a server with this bug.
-pub(super) fn drop_job(bug: Option<Bug>, model: &mut Model, life: Zxid, source: &Source) -> DropReply {
+pub(super) fn drop_job(
+    bug: Option<Bug>,
+    model: &mut Model,
+    life: Zxid,
+    source: &Source,
+    ending: Option<Ending>,
+) -> DropReply {
     let known = model.meta.as_ref().map_or(life, |meta| meta.life);
     match bug {
-        Some(Bug::DropWithoutLife) => model.drop_job(life.max(known), source),
-        _ => model.drop_job(life, source),
+        Some(Bug::DropWithoutLife) => model.drop_job(life.max(known), source, ending),
+        _ => model.drop_job(life, source, ending),
     }
 }

@@ -3,7 +3,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use distjob_core::{
-    Holder, JobId, Source, Zxid,
+    Holder, JobId, Source, Token, Zxid,
+    conclusion::Ending,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
         ReadRequest, ReleaseRequest, Status,
@@ -188,9 +189,21 @@ impl Line for SimulatedLine {
         life: Zxid,
         source: &'a Source,
         ttl_s: u64,
+        ending: Option<Ending>,
     ) -> Reply<'a, DropReply> {
         let (id, source) = (id.clone(), source.clone());
-        self.script(move |redis| redis.drop_job(&id, life, &source, ttl_s))
+        self.script(move |redis| redis.drop_job(&id, life, &source, ttl_s, ending))
+    }
+
+    fn staged<'a>(
+        &'a self,
+        id: &'a JobId,
+        token: &'a Token,
+        from: u64,
+        most: u64,
+    ) -> Reply<'a, Vec<Vec<u8>>> {
+        let (id, source) = (id.clone(), Source::Staged(token.clone()));
+        self.script(move |redis| redis.staged(&id, &source, from, most))
     }
 
     fn inspect<'a>(&'a self, id: &'a JobId, source: &'a Source) -> Reply<'a, Inspection> {

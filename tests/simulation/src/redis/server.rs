@@ -4,6 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use distjob_core::{
     Holder, JobId, Source, TaskRange, Token, Zxid,
+    conclusion::Ending,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, MetaState, Open, Push,
         PushRequest, Read, ReadRequest, ReleaseRequest, Status,
@@ -246,9 +247,22 @@ impl Redis {
         })
     }
 
-    pub(super) fn drop_job(&self, id: &JobId, life: Zxid, source: &Source, ttl_s: u64) -> Answer<DropReply> {
+    pub(super) fn staged(&self, id: &JobId, source: &Source, from: u64, most: u64) -> Answer<Vec<Vec<u8>>> {
+        self.script("staged", Access::Script, id, |job, _| {
+            job.model.staged(source, from, most)
+        })
+    }
+
+    pub(super) fn drop_job(
+        &self,
+        id: &JobId,
+        life: Zxid,
+        source: &Source,
+        ttl_s: u64,
+        ending: Option<Ending>,
+    ) -> Answer<DropReply> {
         self.script("drop", Access::Script, id, |job, bug| {
-            let answer = bug::drop_job(bug, &mut job.model, life, source);
+            let answer = bug::drop_job(bug, &mut job.model, life, source, ending);
             if answer == DropReply::Dropped {
                 job.keep_tombstone(in_seconds(ttl_s));
             }

@@ -130,7 +130,7 @@ async fn a_job_goes_from_its_list_to_its_tombstone() {
         assert!(fixture.commit(&a, lo, 2).await.unwrap().accepted);
     }
     assert_eq!(fixture.claim(&a, &[]).await.unwrap(), Claim::Complete);
-    let dropped = fixture.store.drop_job(&id(), LIFE, &staged(), 60).await;
+    let dropped = fixture.store.drop_job(&id(), LIFE, &staged(), 60, None).await;
     assert_eq!(dropped.unwrap(), DropReply::Dropped);
     assert_eq!(fixture.redis.jobs(), [id()]);
     assert_eq!(fixture.redis.record().outcomes[&(id(), LIFE)].len(), 4);

@@ -170,7 +170,7 @@ mod tests {
         model.leases.insert(holder("c"), vec![freed]);
         let overlap = PartitionViolation::Overlap(freed.range, freed.range.hi());
         assert_eq!(model.partition(), Err(overlap));
-        model.drop_job(LIFE, &Source::Plain);
+        model.drop_job(LIFE, &Source::Plain, None);
         assert_eq!(model.partition(), Ok(()));
     }
 }

@@ -3,10 +3,24 @@
 use super::{Model, Standing};
 use crate::{
     Source, TaskRange, Zxid,
-    store::{Chunk, Read, ReadRequest, Slice, Status},
+    store::{Chunk, Read, ReadRequest, STAGED_BYTES_MAX, Slice, Status},
 };
 
 impl Model {
+    /// `staged`: payloads of a list that was not opened, from index `from` on, at most so many, and at least one when
+    /// there is one.
+    #[must_use]
+    pub fn staged(&self, source: &Source, from: u64, most: u64) -> Vec<Vec<u8>> {
+        let list = self.sources.get(source).map_or(&[][..], Vec::as_slice);
+        let rest = list.iter().skip(from as usize).take(most as usize);
+        let mut bytes = 0;
+        let fitting = rest.enumerate().take_while(|(position, payload)| {
+            bytes += payload.len() as u64;
+            bytes <= STAGED_BYTES_MAX || *position == 0
+        });
+        fitting.map(|(_, payload)| payload.clone()).collect()
+    }
+
     /// `read`: the next whole commits with their tasks.
     #[must_use]
     pub fn read(&self, request: ReadRequest) -> Read {

@@ -39,25 +39,6 @@ if redis.call('LLEN', KEYS[2]) ~= n or meta.cursor < 0 or meta.committed < 0 or 
 end
 local mine = redis.call('HGET', KEYS[3], holder)
 
--- The payloads from lo up to hi, as many as bytes_max allows, but one at least. They are fetched in growing steps: how
--- large they are is known only when they are there.
-local function payloads(lo, hi, most)
-  local list, bytes, step = {}, 0, 1
-  while lo < hi do
-    local batch = redis.call('LRANGE', KEYS[2], lo, math.min(lo + step, hi) - 1)
-    for i = 1, #batch do
-      bytes = bytes + #batch[i]
-      if bytes > most and #list > 0 then
-        return list
-      end
-      list[#list + 1] = batch[i]
-    end
-    lo = lo + step
-    step = math.min(step * 4, 1024)
-  end
-  return list
-end
-
 local function grant(lo, hi, attempts, list)
   local reply = { 'lease', show_range(lo, hi, attempts), show(meta.committed), show(meta.failed),
     show(meta.cursor), show(n) }
@@ -85,7 +66,7 @@ end
 for _, lease in ipairs(ranges(mine)) do
   if not is_known(lease) then
     -- Whole, however large: it was bounded when it was granted.
-    return grant(lease.lo, lease.hi, lease.attempts, payloads(lease.lo, lease.hi, math.huge))
+    return grant(lease.lo, lease.hi, lease.attempts, payloads(KEYS[2], lease.lo, lease.hi, math.huge))
   end
 end
 
@@ -117,7 +98,7 @@ elseif not from and suspects then
 end
 
 if from then
-  local list = payloads(from.lo, math.min(from.lo + want, from.hi), bytes_max)
+  local list = payloads(KEYS[2], from.lo, math.min(from.lo + want, from.hi), bytes_max)
   local upto = from.lo + #list
   if freed then
     redis.call('LREM', KEYS[4], 1, freed)

@@ -8,8 +8,8 @@
 --   * replies are flat lists of strings, a word first. Numbers are formatted here, never by Lua's own rules;
 --   * a zxid is 16 hex digits compared as text, because a number of Lua has 53 bits.
 
--- TASKS_MAX, GRANT_TASKS_MAX, FREED_LISTED_MAX and FREED_SCANNED_MAX stand before this text; scripts.rs takes them
--- from distjob-core.
+-- TASKS_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX, FREED_LISTED_MAX and FREED_SCANNED_MAX stand before this text;
+-- scripts.rs takes them from distjob-core.
 local TTL_S_MAX = 315360000 -- ten years
 local UNPACK_MAX = 4000 -- Lua's stack holds 8000
 
@@ -61,6 +61,14 @@ local function arg_holder(index)
   local text = ARGV[index]
   if not text or #text < 18 or #text > 81 or not string.find(text, '^[0-9a-f]+%.[%w_-]+$') then
     fail('argument ' .. index .. ' is no holder')
+  end
+  return text
+end
+
+local function arg_word(index)
+  local text = ARGV[index]
+  if not text or #text > 32 or not string.find(text, '^[a-z-]+$') then
+    fail('argument ' .. index .. ' is no word')
   end
   return text
 end
@@ -154,6 +162,25 @@ end
 
 local function refused_by(standing)
   return { 'refused', '0', '0', '0', '', standing }
+end
+
+-- The payloads in `key` from lo up to hi, as many as `most` bytes hold, but one at least. They are fetched in growing
+-- steps: how large they are is known only when they are there.
+local function payloads(key, lo, hi, most)
+  local list, bytes, step = {}, 0, 1
+  while lo < hi do
+    local batch = redis.call('LRANGE', key, lo, math.min(lo + step, hi) - 1)
+    for i = 1, #batch do
+      bytes = bytes + #batch[i]
+      if bytes > most and #list > 0 then
+        return list
+      end
+      list[#list + 1] = batch[i]
+    end
+    lo = lo + step
+    step = math.min(step * 4, 1024)
+  end
+  return list
 end
 
 -- How long the list is; 0 for anything that is no list, which is never touched.

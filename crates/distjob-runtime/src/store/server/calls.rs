@@ -1,10 +1,11 @@
 //! One method a script: arguments in, the reply parsed.
 
 use distjob_core::{
-    Holder, JobId, Source, Zxid,
+    Holder, JobId, Source, Token, Zxid,
+    conclusion::Ending,
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
-        Read, ReadRequest, ReleaseRequest, Status, parse_freed,
+        Read, ReadRequest, ReleaseRequest, Status, parse_freed, parse_staged,
     },
 };
 use futures::FutureExt as _;
@@ -119,11 +120,31 @@ impl Line for RedisLine {
         life: Zxid,
         source: &'a Source,
         ttl_s: u64,
+        ending: Option<Ending>,
     ) -> Reply<'a, DropReply> {
         let script = &SCRIPTS.drop;
         let mut cmd = self.on_all(script, id, source);
         cmd.arg(life.to_string()).arg(source.as_str()).arg(ttl_s);
+        if let Some(ending) = ending {
+            cmd.arg(ending.count)
+                .arg(ending.failed)
+                .arg(ending.conclusion.as_str());
+        }
         self.run(script, cmd, DropReply::parse)
+    }
+
+    fn staged<'a>(
+        &'a self,
+        id: &'a JobId,
+        token: &'a Token,
+        from: u64,
+        most: u64,
+    ) -> Reply<'a, Vec<Vec<u8>>> {
+        let list = self.keys.source(id, &Source::Staged(token.clone()));
+        let script = &SCRIPTS.staged;
+        let mut cmd = script.on([&list], 2, 32);
+        cmd.arg(from).arg(most);
+        self.run(script, cmd, parse_staged)
     }
 
     fn inspect<'a>(&'a self, id: &'a JobId, source: &'a Source) -> Reply<'a, Inspection> {
