@@ -5,7 +5,7 @@
 //! ```text
 //!            ┌── ripe, first ─┐   what somebody who is gone may have left
 //! seen ──────┼── ripe, mine ──┤   oldest first, going round          settle_at ──► later (back-off, help delay)
-//!            │                ├──► next() ──► busy ──► park  ───────► parked: until the members change
+//!            │                ├──► next() ──► busy ──► park  ───────► parked: until the members change, or a while
 //!            └── ripe, other ─┘   only when mine has none   └ ripen ► ripe
 //! ```
 //!
@@ -95,6 +95,8 @@ struct Job {
     first: u64,
     /// Not to be handed out before.
     not_before: Option<Instant>,
+    /// How often it was parked for a while since something happened to it.
+    whiles: u32,
     /// How many of its tasks nobody has, as the caller last heard.
     left: Option<u64>,
     phase: Phase,
@@ -108,6 +110,10 @@ enum Phase {
     Busy(bool),
     Parked,
 }
+
+/// The first and the longest time for which a job is parked [for a while](Board::park_for_a_while).
+const WHILE: Duration = Duration::from_millis(250);
+const WHILE_MAX: Duration = Duration::from_secs(4);
 
 /// Age, then name: the order in which jobs are handed out.
 type Rank = (Zxid, JobId);
@@ -197,6 +203,7 @@ impl Board {
             Some(job) => {
                 job.entry = entry;
                 job.not_before = None;
+                job.whiles = 0;
                 job.phase = if matches!(job.phase, Phase::Busy(_)) {
                     Phase::Busy(true)
                 } else {
@@ -213,6 +220,7 @@ impl Board {
                     seen_at: now,
                     first: 0,
                     not_before: None,
+                    whiles: 0,
                     left: None,
                     phase,
                     place,
@@ -317,10 +325,24 @@ impl Board {
         }
     }
 
+    /// As [`Board::park`]; but somebody who is alive may give something of the job back, which nobody hears of, so it is
+    /// ripe again after a while, which is longer each time.
+    pub fn park_for_a_while(&mut self, id: &JobId, now: Instant) {
+        self.park(id, now);
+        let Some(job) = self.jobs.get_mut(id).filter(|job| job.phase == Phase::Parked) else {
+            return;
+        };
+        let pause = WHILE.saturating_mul(1 << job.whiles.min(8)).min(WHILE_MAX);
+        job.whiles += 1;
+        job.place = Place::Later(now + pause);
+        self.later.insert((now + pause, id.clone()));
+    }
+
     /// Looks again at all that was parked.
     pub fn unpark_all(&mut self, now: Instant) {
         let mut parked = Vec::new();
         for (id, job) in &mut self.jobs {
+            job.whiles = 0;
             match job.phase {
                 Phase::Parked => {
                     job.phase = Phase::Waiting;
@@ -337,6 +359,7 @@ impl Board {
         if let Some(job) = self.jobs.get_mut(id) {
             let changed = job.phase == Phase::Busy(true);
             job.phase = Phase::Waiting;
+            job.whiles = 0;
             job.not_before = not_before.filter(|_| !changed);
             self.settle(id, now);
         }
@@ -391,9 +414,13 @@ impl Board {
     /// Makes ripe whatever has become so by now; [`Board::wakes_at`] is later than `now` afterwards.
     pub fn wake(&mut self, now: Instant) {
         while self.later.first().is_some_and(|(at, _)| *at <= now) {
-            if let Some((_, id)) = self.later.pop_first() {
-                self.settle(&id, now);
+            let Some((_, id)) = self.later.pop_first() else {
+                return;
+            };
+            if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.phase == Phase::Parked) {
+                job.phase = Phase::Waiting;
             }
+            self.settle(&id, now);
         }
     }
 }

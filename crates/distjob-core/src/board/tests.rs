@@ -116,6 +116,39 @@ fn a_parked_job_waits_for_a_change_of_the_members_or_of_itself() {
 }
 
 #[test]
+fn a_job_that_is_parked_for_a_while_is_looked_at_again_less_and_less_often() {
+    let (mut board, mut now) = board();
+    board.see(&id("j"), entry("subm=5", 1, 0), now);
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        let job = board.next(now, |_| true).unwrap();
+        board.park_for_a_while(&job, now);
+        assert_eq!(board.next(now, |_| true), None);
+        let at = board.wakes_at().unwrap();
+        pauses.push((at - now).as_millis());
+        now = at;
+    }
+    assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 4000, 4000, 4000]);
+    let job = board.next(now, |_| true).unwrap();
+    board.park_for_a_while(&job, now);
+    board.meet(roster(&["a"]), now);
+    assert_eq!(
+        board.next(now, |_| true),
+        Some(job.clone()),
+        "the members changed"
+    );
+    board.park_for_a_while(&job, now);
+    assert_eq!(board.wakes_at(), Some(now + WHILE));
+    assert!(board.take(&job).is_some(), "for an audit");
+    assert_eq!(board.wakes_at(), None);
+    board.see(&job, None, now);
+    assert_eq!(
+        (board.next(now + WHILE, |_| true), board.wakes_at()),
+        (None, None)
+    );
+}
+
+#[test]
 fn a_change_while_a_job_is_busy_is_not_missed() {
     let (mut board, now) = board();
     board.see(&id("j"), entry("subm=5", 1, 0), now);
