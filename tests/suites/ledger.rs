@@ -14,6 +14,8 @@ mod jobs;
 mod locks;
 #[path = "ledger/mishaps.rs"]
 mod mishaps;
+#[path = "ledger/queues.rs"]
+mod queues;
 #[path = "ledger/roster.rs"]
 mod roster;
 #[path = "ledger/terms.rs"]
