@@ -17,6 +17,7 @@ mod bounds;
 mod environment;
 mod finish;
 mod group;
+mod patience;
 mod pipes;
 mod reaper;
 mod spawner;
@@ -29,7 +30,8 @@ pub(crate) use self::{
     bounds::Bounds,
     finish::{End, Finished},
     group::Group,
-    pipes::Tail,
+    patience::Patience,
+    pipes::{Output, Tail, TooMuch, Whole},
     reaper::all_gone,
     spawner::{Child, Input, Spawner, StartError},
 };

@@ -10,8 +10,8 @@ use tokio::{
 };
 
 use super::{
-    Bounds, Child, Group,
-    pipes::{Tail, TooMuch, feed, read_all, read_tail},
+    Bounds, Child, Group, Patience,
+    pipes::{Output, Tail, TooMuch, feed, read_tail, read_to_end},
 };
 use crate::launcher;
 
@@ -19,7 +19,7 @@ use crate::launcher;
 const TAIL_MIN: usize = 1024;
 
 /// What the pipes of a process that has ended may take to close, too.
-const LINGER: Duration = Duration::from_millis(100);
+pub(crate) const LINGER: Duration = Duration::from_millis(100);
 
 /// How a process ended.
 #[derive(Debug)]
@@ -41,8 +41,6 @@ pub(crate) enum End {
 pub(crate) struct Finished {
     /// How.
     pub(crate) end: End,
-    /// What it wrote to its standard output; not more than it may.
-    pub(crate) stdout: Vec<u8>,
     /// The end of what it wrote to its standard error.
     pub(crate) stderr: Vec<u8>,
 }
@@ -61,12 +59,17 @@ impl From<TooMuch> for Offence {
 }
 
 impl Child {
-    /// Gives the process the rest of its input, and reads what it writes until it has ended; ends it when that takes longer than `within` or is more than the bounds allow. What it leaves behind in
-    /// its group is killed.
+    /// Gives the process the rest of its input, and reads what it writes until it has ended; ends it when patience is
+    /// over, or when it writes more than `output` takes. What it leaves behind in its group is killed.
     ///
     /// # Cancel safety
     /// Dropping the future ends the process in the background.
-    pub(crate) async fn finish(self, bounds: &Bounds, within: Option<Duration>) -> Finished {
+    pub(crate) async fn finish(
+        self,
+        bounds: &Bounds,
+        patience: &Patience,
+        output: &mut impl Output,
+    ) -> Finished {
         let Self {
             group,
             stdin,
@@ -75,16 +78,14 @@ impl Child {
             mut stderr,
             begun: _,
         } = self;
-        let mut output = Vec::new();
         let mut tail = Tail::new(bounds.stderr_max.max(TAIL_MIN));
         let verdict = {
             let others = async {
                 join!(read_tail(&mut stderr, &mut tail), feed(stdin, &unfed));
                 Ok(())
             };
-            let drained =
-                async { try_join!(read_all(&mut stdout, bounds.output_max, &mut output), others).map(drop) };
-            watch(&group, drained, within).await
+            let drained = async { try_join!(read_to_end(&mut stdout, output), others).map(drop) };
+            watch(&group, drained, patience).await
         };
         let status = match &verdict {
             Ok(()) => group.reap(),
@@ -107,11 +108,7 @@ impl Child {
             (Ok(()), Err(error)) => End::Unknown(error),
         };
         stderr.drain(..stderr.len().saturating_sub(bounds.stderr_max));
-        Finished {
-            end,
-            stdout: output,
-            stderr,
-        }
+        Finished { end, stderr }
     }
 }
 
@@ -119,7 +116,7 @@ impl Child {
 async fn watch(
     group: &Group,
     drained: impl Future<Output = Result<(), TooMuch>>,
-    within: Option<Duration>,
+    patience: &Patience,
 ) -> Result<(), Offence> {
     let ended = async {
         let mut drained = pin!(drained);
@@ -138,9 +135,10 @@ async fn watch(
         }
         Ok(())
     };
-    match within {
-        Some(within) => timeout(within, ended).await.unwrap_or(Err(Offence::Time)),
-        None => ended.await,
+    select! {
+        biased;
+        ended = ended => ended,
+        () = patience.is_over() => Err(Offence::Time),
     }
 }
 

@@ -13,6 +13,7 @@ use rustix::{
 };
 use tokio::{
     io::{Interest, unix::AsyncFd},
+    net::unix::pipe,
     time::{Instant, sleep_until, timeout_at},
 };
 
@@ -88,12 +89,22 @@ impl Group {
         self.0 = None;
         ended
     }
+
+    /// Lets the group come to its end in the background: closes `input`, and ends it when nothing came of that within
+    /// `kill_after`.
+    pub(crate) fn dismiss(mut self, input: Option<pipe::Sender>) {
+        drop(input);
+        if let Some(leader) = self.0.take() {
+            let patience = leader.kill_after;
+            reaper::adopt(leader, patience);
+        }
+    }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(leader) = self.0.take() {
-            reaper::adopt(leader);
+            reaper::adopt(leader, Duration::ZERO);
         }
     }
 }
@@ -119,7 +130,7 @@ pub(super) struct Leader {
 }
 
 impl Leader {
-    async fn exited(&self) {
+    pub(super) async fn exited(&self) {
         if let Some(exit) = &self.exit {
             // Fails only while the runtime goes down, and this future with it.
             let _ = exit.readable().await;

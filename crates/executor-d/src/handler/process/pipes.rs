@@ -12,31 +12,72 @@ const CHUNK: usize = 8 * 1024;
 
 /// More came than may be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooMuch;
+pub(crate) struct TooMuch;
 
-/// Reads to the end of the pipe, into `kept`.
+/// What becomes of a standard output.
+pub(crate) trait Output {
+    /// Where to append what is read next; has spare room.
+    fn space(&mut self) -> &mut Vec<u8>;
+
+    /// Something was appended.
+    ///
+    /// # Errors
+    /// When it is too much.
+    fn grew(&mut self) -> Result<(), TooMuch>;
+}
+
+/// The whole of it.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    bytes: Vec<u8>,
+    max: usize,
+}
+
+impl Whole {
+    /// Of at most `max` bytes.
+    pub(crate) const fn new(max: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            max,
+        }
+    }
+
+    /// What was read.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl Output for Whole {
+    fn space(&mut self) -> &mut Vec<u8> {
+        // One byte more than may come: so that it is noticed when it does.
+        let rest = self.max.saturating_sub(self.bytes.len()).saturating_add(1);
+        self.bytes.reserve(CHUNK.min(rest));
+        &mut self.bytes
+    }
+
+    fn grew(&mut self) -> Result<(), TooMuch> {
+        if self.bytes.len() > self.max {
+            self.bytes.truncate(self.max);
+            return Err(TooMuch);
+        }
+        Ok(())
+    }
+}
+
+/// Reads to the end of the pipe.
 ///
 /// # Errors
-/// As soon as there is more than `max`.
+/// As soon as it is too much.
 ///
 /// # Cancel safety
-/// What was read is in `kept`.
-pub(super) async fn read_all(
-    pipe: &mut pipe::Receiver,
-    max: usize,
-    kept: &mut Vec<u8>,
-) -> Result<(), TooMuch> {
+/// What was read is in `output`.
+pub(super) async fn read_to_end(pipe: &mut pipe::Receiver, output: &mut impl Output) -> Result<(), TooMuch> {
     loop {
-        kept.reserve(CHUNK.min(max.saturating_sub(kept.len()) + 1));
-        match pipe.read_buf(kept).await {
-            Ok(0) => return Ok(()),
-            Ok(_) if kept.len() > max => {
-                kept.truncate(max);
-                return Err(TooMuch);
-            }
-            Ok(_) => {}
+        match pipe.read_buf(output.space()).await {
             // A pipe that cannot be read has no more to say.
-            Err(_) => return Ok(()),
+            Ok(0) | Err(_) => return Ok(()),
+            Ok(_) => output.grew()?,
         }
     }
 }
@@ -113,26 +154,22 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn reading_stops_at_the_first_byte_too_many() {
+    /// What is read of so many bytes.
+    async fn read(bytes: usize, max: usize) -> (Result<(), TooMuch>, usize) {
         let (mut sender, mut receiver) = pipe::pipe().unwrap();
-        sender.write_all(&[7; 100]).await.unwrap();
-        let mut kept = Vec::new();
-        assert_eq!(read_all(&mut receiver, 99, &mut kept).await, Err(TooMuch));
-        assert_eq!(kept, [7; 99]);
-
+        sender.write_all(&vec![7; bytes]).await.unwrap();
         drop(sender);
-        let mut kept = Vec::new();
-        assert_eq!(read_all(&mut receiver, 0, &mut kept).await, Ok(()));
+        let mut whole = Whole::new(max);
+        let result = read_to_end(&mut receiver, &mut whole).await;
+        (result, whole.into_bytes().len())
     }
 
     #[tokio::test]
-    async fn an_output_of_exactly_the_limit_is_no_error() {
-        let (mut sender, mut receiver) = pipe::pipe().unwrap();
-        sender.write_all(&[7; 100]).await.unwrap();
-        drop(sender);
-        let mut kept = Vec::new();
-        assert_eq!(read_all(&mut receiver, 100, &mut kept).await, Ok(()));
-        assert_eq!(kept.len(), 100);
+    async fn reading_stops_at_the_first_byte_too_many() {
+        assert_eq!(read(100, 99).await, (Err(TooMuch), 99));
+        assert_eq!(read(100, 0).await, (Err(TooMuch), 0));
+        assert_eq!(read(100, 100).await, (Ok(()), 100));
+        assert_eq!(read(0, 0).await, (Ok(()), 0));
+        assert_eq!(read(50_000, usize::MAX).await, (Ok(()), 50_000));
     }
 }

@@ -25,13 +25,15 @@ impl Drop for Counted {
     }
 }
 
-/// Ends a group in the background; without a runtime, at once.
-pub(super) fn adopt(mut leader: Leader) {
+/// Ends a group in the background, after it had so long to end by itself; without a runtime, at once.
+pub(super) fn adopt(mut leader: Leader, patience: Duration) {
     let Ok(runtime) = Handle::try_current() else {
         return;
     };
     let counted = Counted::new();
     runtime.spawn(async move {
+        // What is left of the group when its leader has ended is ended, too.
+        let _ = timeout(patience, leader.exited()).await;
         if let Err(error) = leader.end().await {
             tracing::warn!(%error, "failed to learn how a process ended");
         }

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, time::Duration};
 use rustix::process::{Pid, test_kill_process};
 use tokio::time::{Instant, sleep};
 
-use super::{Bounds, Child, End, Finished, Input, Spawner, StartError, all_gone};
+use super::{Bounds, Child, End, Input, Patience, Spawner, StartError, Whole, all_gone};
 
 /// More than anything here takes, by far.
 const LONG: Duration = Duration::from_secs(30);
@@ -18,11 +18,28 @@ fn shell(spawner: &Spawner, script: &str, input: Input<'_>) -> Child {
     spawner.start(&["sh", "-c", script], &[], input).unwrap()
 }
 
+struct Finished {
+    end: End,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+async fn finish(spawner: &Spawner, child: Child, within: Option<Duration>) -> Finished {
+    let mut output = Whole::new(spawner.bounds().output_max);
+    let finished = child
+        .finish(spawner.bounds(), &Patience::new(within), &mut output)
+        .await;
+    Finished {
+        end: finished.end,
+        stdout: output.into_bytes(),
+        stderr: finished.stderr,
+    }
+}
+
 async fn run(script: &str) -> Finished {
     let spawner = spawner();
-    shell(&spawner, script, Input::Empty)
-        .finish(spawner.bounds(), Some(LONG))
-        .await
+    let child = shell(&spawner, script, Input::Empty);
+    finish(&spawner, child, Some(LONG)).await
 }
 
 fn code(finished: &Finished) -> Option<i32> {
@@ -70,7 +87,7 @@ async fn the_environment_is_what_was_named() {
     let spawner = spawner();
     let variables = [("DISTJOB_INDEX", OsString::from("7"))];
     let child = spawner.start(&["env"], &variables, Input::Empty).unwrap();
-    let finished = child.finish(spawner.bounds(), Some(LONG)).await;
+    let finished = finish(&spawner, child, Some(LONG)).await;
     let environment = String::from_utf8(finished.stdout).unwrap();
     let mut names: Vec<_> = environment
         .lines()
@@ -86,11 +103,11 @@ async fn input_of_any_size_arrives_and_need_not_be_read() {
     for size in [0, 1, 4096, 4097, 300_000] {
         let input = vec![b'x'; size];
         let child = shell(&spawner, "cat", Input::Bytes(&input));
-        let finished = child.finish(spawner.bounds(), Some(LONG)).await;
+        let finished = finish(&spawner, child, Some(LONG)).await;
         assert_eq!((code(&finished), finished.stdout.len()), (Some(0), size));
         for script in ["exit 3", "exec <&-; exit 3"] {
             let child = shell(&spawner, script, Input::Bytes(&input));
-            let finished = child.finish(spawner.bounds(), Some(LONG)).await;
+            let finished = finish(&spawner, child, Some(LONG)).await;
             assert_eq!(code(&finished), Some(3));
         }
     }
@@ -113,9 +130,7 @@ async fn one_that_takes_too_long_is_ended_and_its_last_words_are_kept() {
     let spawner = spawner();
     let script = "trap 'echo bye >&2; exit 0' TERM; echo early; while :; do sleep 0.01; done";
     let child = shell(&spawner, script, Input::Empty);
-    let finished = child
-        .finish(spawner.bounds(), Some(Duration::from_millis(300)))
-        .await;
+    let finished = finish(&spawner, child, Some(Duration::from_millis(300))).await;
     assert!(matches!(finished.end, End::TimedOut));
     assert!(finished.stderr.ends_with(b"bye\n"));
 }
@@ -132,7 +147,7 @@ async fn one_that_ignores_term_is_killed_with_all_that_it_started() {
     let child = shell(&spawner, &script, Input::Empty);
     let begun = Instant::now();
     let within = Some(Duration::from_millis(300));
-    let finished = child.finish(spawner.bounds(), within).await;
+    let finished = finish(&spawner, child, within).await;
     assert!(matches!(finished.end, End::TimedOut));
     assert!(begun.elapsed() < LONG);
     dies(&fs::read_to_string(&file).unwrap()).await;
@@ -143,7 +158,7 @@ async fn a_stopped_one_is_ended_too() {
     let spawner = spawner();
     let child = shell(&spawner, "kill -STOP $$", Input::Empty);
     let within = Some(Duration::from_millis(100));
-    let finished = child.finish(spawner.bounds(), within).await;
+    let finished = finish(&spawner, child, within).await;
     assert!(matches!(finished.end, End::TimedOut));
 }
 
@@ -186,7 +201,7 @@ async fn a_child_that_nobody_waits_for_any_more_is_ended_in_the_background() {
     );
     let child = shell(&spawner, &script, Input::Empty);
     let pid = line_of(&file).await;
-    drop(child.finish(spawner.bounds(), None));
+    drop(finish(&spawner, child, None));
     assert_eq!(all_gone(LONG).await, 0);
     assert!(!is_alive(&pid));
 }
