@@ -147,9 +147,11 @@ pub struct HttpConfig {
     /// Statuses of failures that are not retried.
     #[serde(rename = "final")]
     pub final_statuses: Statuses,
-    /// How long connecting may take.
+    /// How long connecting may take, addresses and TLS included.
     #[serde(with = "duration")]
     pub connect_timeout: Duration,
-    /// Headers of every request.
+    /// Certificate authorities that are trusted beside those of the system, in PEM; empty: none.
+    pub ca_file: PathBuf,
+    /// Headers of every request; `{file:PATH}` and `{env:NAME}` in the values stand for what is there.
     pub headers: BTreeMap<String, String>,
 }
