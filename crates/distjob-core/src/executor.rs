@@ -16,7 +16,7 @@
 //! whoever claims it records an error for it.
 
 use crate::{
-    Holder, Lease, Roster, TaskRange,
+    Holder, Lease, Percent, Roster, TaskRange,
     store::{Claim, Commit, Grant, Open, Standing},
 };
 
@@ -102,6 +102,13 @@ pub fn treatment(lease: &Lease, poison_after: u32) -> Treatment {
     } else {
         Treatment::Run
     }
+}
+
+/// Whether a job of `count` tasks is hopeless: all of its `committed` tasks `failed`, and they are as many as
+/// `abort_after` says, which is at least one. Nothing: no job is.
+#[must_use]
+pub fn has_only_failed(committed: u64, failed: u64, count: u64, abort_after: Percent) -> bool {
+    !abort_after.is_zero() && committed > 0 && failed == committed && committed >= abort_after.of(count)
 }
 
 /// What is left of a lease after a commit.
@@ -257,6 +264,16 @@ mod tests {
             leases: vec![],
         };
         assert_eq!(after_commit(&gone, lease(5, 9, 0).range), AfterCommit::Ended);
+    }
+
+    #[test]
+    fn a_job_is_hopeless_when_its_first_tasks_all_failed() {
+        let fifth: Percent = "20%".parse().unwrap();
+        assert!(has_only_failed(2, 2, 10, fifth));
+        assert!(!has_only_failed(1, 1, 10, fifth), "too few to tell");
+        assert!(!has_only_failed(5, 4, 10, fifth), "one of them succeeded");
+        assert!(!has_only_failed(0, 0, 0, fifth));
+        assert!(!has_only_failed(10, 10, 10, Percent::ZERO));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`], [`queue`],
 //! [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
 //! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
-//! ([`share`], [`turns`], [`board`]) and at how much of it ([`width`]). Words of settings: [`percent`], [`rate`].
+//! ([`share`], [`turns`], [`board`]) and at how much of it ([`width`]), and what is tried
+//! again ([`retry`]). Words of settings: [`percent`], [`rate`].
 
 pub mod belonging;
 pub mod board;
@@ -22,6 +23,7 @@ pub mod percent;
 pub mod queue;
 pub mod range;
 pub mod rate;
+pub mod retry;
 pub mod share;
 pub mod store;
 pub mod submission;

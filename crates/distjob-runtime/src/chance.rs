@@ -46,6 +46,12 @@ pub fn upper_half(full: Duration) -> Duration {
     full.mul_f64(with_generator(|rng| rng.random_range(0.5..=1.0)))
 }
 
+/// A number from 0 up to, not including, 1.
+#[must_use]
+pub fn fraction() -> f64 {
+    with_generator(|rng| rng.random_range(0.0..1.0))
+}
+
 /// A generator of its own for whoever draws much, seeded by chance.
 #[must_use]
 pub fn generator() -> StdRng {

@@ -1,219 +1,174 @@
-//! Running one lease: stretch by stretch by its handler, recorded commit by commit.
+//! Running one lease: its handler and its commits, side by side.
+//!
+//! ```text
+//!  Work ──► handler ──verdicts──► Tasks ──outcomes──► commit, one call at a time ──► Ended
+//!             ▲ begins tasks        │ tasks that wait for another attempt ─────────► Later, each a Work of its own
+//!             └─────────────────────┘ tasks that shall not begin ──► release
+//! ```
+//!
+//! Reading order: this file (what goes in and comes out), `run` (the loop), `calls` (commit and release).
 
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+mod calls;
+mod run;
 
-use distjob_core::{
-    Holder, JobId, Lease, Outcome, Packed, QueueName, TaskRange, Zxid,
-    executor::{AfterCommit, Treatment, after_commit, treatment},
-    store::{Commit, CommitRequest, Grant},
-};
+use std::{sync::Arc, time::Duration};
+
+use distjob_core::{Holder, Lease, Percent, retry::Policy, store::Grant};
 use distjob_runtime::store::JobStore;
-use futures::future::BoxFuture;
-use tokio::time::{Instant, sleep};
+use tokio::{sync::watch, time::Instant};
 
+use self::run::Run;
 use crate::{
-    handler::{Handler, Ran, Stretch, StretchLimits},
+    grip::Grip,
+    handler::{CommitLimits, Handler, Job},
     metrics::ExecutorMetrics,
 };
 
 /// What a lease needs to be run.
+#[derive(Clone, Debug)]
 pub(crate) struct Runner {
     /// Where outcomes are recorded.
     pub(crate) store: JobStore,
     /// Under whose name.
     pub(crate) holder: Holder,
-    /// What to do with a task.
+    /// What to do with tasks.
     pub(crate) handler: Arc<dyn Handler>,
-    /// Set when no further task may begin.
-    pub(crate) halt: Arc<AtomicBool>,
     /// What is counted.
     pub(crate) metrics: ExecutorMetrics,
 }
 
-/// How outcomes are cut into commits, and when a task is given up.
+/// How outcomes are cut into commits, how often a task is run, and when it is given up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RunLimits {
     /// When a commit is due.
-    pub(crate) stretch: StretchLimits,
+    pub(crate) commit: CommitLimits,
+    /// How often a task that fails is run.
+    pub(crate) policy: Policy,
     /// From so many deaths on a task is not run again; 0: never.
     pub(crate) poison_after: u32,
+    /// When the first so many of the tasks of a job all failed, the others are not run; nothing: never.
+    pub(crate) abort_after: Percent,
+    /// What one lease should bring, in time: one that takes much longer gives back what has not begun.
+    pub(crate) target: Duration,
 }
 
-/// A lease in hand.
+/// What the loop asks of a lease that runs. A later word never asks for less than an earlier one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Order {
+    /// Run it.
+    #[default]
+    Go,
+    /// Begin no further task: record what runs, give back the rest.
+    Halt,
+    /// Nobody wants the outcomes: drop the handler at once, record and give back nothing.
+    Kill,
+}
+
+/// How far a job is, as somebody last heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Tasks with an outcome.
+    pub(crate) committed: u64,
+    /// Those of them that failed.
+    pub(crate) failed: u64,
+    /// All tasks.
+    pub(crate) count: u64,
+}
+
+/// Tasks in hand: a lease, or one task of it that is to be run again.
 #[derive(Debug)]
 pub(crate) struct Work {
     /// The job.
-    pub(crate) id: JobId,
-    /// Its life.
-    pub(crate) life: Zxid,
-    /// Its queue.
-    pub(crate) queue: QueueName,
-    /// What was granted.
-    pub(crate) grant: Grant,
-    /// How long its tasks are expected to take.
+    pub(crate) job: Arc<Job>,
+    /// What is in hand of it, these tasks among others.
+    pub(crate) grip: Grip,
+    /// Which tasks, and how many deaths they have seen.
+    pub(crate) lease: Lease,
+    /// A payload for each task.
+    pub(crate) payloads: Arc<[Vec<u8>]>,
+    /// As which attempt they are run, from 1.
+    pub(crate) attempt: u32,
+    /// Whether nothing else may share their process.
+    pub(crate) alone: bool,
+    /// How far the job is.
+    pub(crate) progress: Progress,
+    /// When the job is given up.
+    pub(crate) deadline: Option<Instant>,
+    /// How long the tasks are expected to take.
     pub(crate) expected: Option<Duration>,
 }
 
-/// How a lease ended.
+impl Work {
+    /// A lease, which is in hand.
+    pub(crate) fn granted(job: Arc<Job>, grip: Grip, grant: Grant) -> Self {
+        let Grant {
+            lease,
+            committed,
+            failed,
+            count,
+            tasks,
+            ..
+        } = grant;
+        Self {
+            job,
+            grip,
+            lease,
+            payloads: tasks.into(),
+            attempt: 1,
+            alone: false,
+            progress: Progress {
+                committed,
+                failed,
+                count,
+            },
+            deadline: None,
+            expected: None,
+        }
+    }
+}
+
+/// A task that waits for its next attempt. It is in hand.
+#[derive(Debug)]
+pub(crate) struct Later {
+    /// When it is to be run.
+    pub(crate) due: Instant,
+    /// This one task.
+    pub(crate) work: Work,
+}
+
+/// How a lease ended. The tasks that wait are still in hand; of all others the runner has let go.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// The job.
-    pub(crate) id: JobId,
-    /// Its life.
-    pub(crate) life: Zxid,
-    /// Its queue.
-    pub(crate) queue: QueueName,
-    /// What was granted.
-    pub(crate) range: TaskRange,
-    /// Whether the store holds nothing of it for us any more. `false` when it was halted before its end.
+    pub(crate) job: Arc<Job>,
+    /// Whether the store holds nothing of it for us any more but what waits. `false` when it was killed, and after a
+    /// rollback of the store: the next claim brings back what there is.
     pub(crate) is_over: bool,
     /// Whether the job is complete.
     pub(crate) job_is_complete: bool,
-    /// Tasks that were run.
+    /// Tasks that wait for their next attempt, in index order.
+    pub(crate) later: Vec<Later>,
+    /// Whether some of it was given back: somebody may want it.
+    pub(crate) gave_back: bool,
+    /// Attempts that were made.
     pub(crate) tasks_run: u64,
-    /// Time that they took.
+    /// Time that they took on this slot.
     pub(crate) elapsed: Duration,
-}
-
-/// What the store granted.
-struct Granted {
-    /// The index of the first task.
-    first: u64,
-    /// The payloads from there on.
-    tasks: Arc<[Vec<u8>]>,
+    /// Attempts that failed and are to be repeated.
+    pub(crate) retries: u64,
+    /// Attempts that took too long.
+    pub(crate) timeouts: u64,
 }
 
 impl Runner {
-    /// Runs a lease to its end, or until it is halted, or until it is somebody else's. What was run before a halt is
-    /// recorded.
+    /// Runs tasks to their end, or until they are halted, or until they are somebody else's. What was run before a halt
+    /// is recorded.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves the lease as the last commit left it, and drops the handler's.
-    pub(crate) async fn run(self, work: Work, limits: RunLimits) -> Ended {
-        let Work {
-            id,
-            life,
-            queue,
-            grant,
-            ..
-        } = work;
-        let granted = Granted {
-            first: grant.lease.range.lo(),
-            tasks: grant.tasks.into(),
-        };
-        let mut lease = grant.lease;
-        let mut ended = Ended {
-            id,
-            life,
-            queue,
-            range: lease.range,
-            is_over: false,
-            job_is_complete: false,
-            tasks_run: 0,
-            elapsed: Duration::ZERO,
-        };
-        while !self.halt.load(Ordering::Relaxed) {
-            let ran = match treatment(&lease, limits.poison_after) {
-                Treatment::Run => self.stretch(&ended, &granted, lease.range, limits.stretch).await,
-                Treatment::GiveUp => self.give_up(lease),
-            };
-            ended.tasks_run += ran.outcomes.count();
-            ended.elapsed += ran.elapsed;
-            if ran.outcomes.is_empty() {
-                break;
-            }
-            let commit = self.commit(&ended.id, life, lease.range, &ran.outcomes).await;
-            match after_commit(&commit, ended.range) {
-                // Before the first task there is nothing that this grant has payloads for.
-                AfterCommit::Continue(rest) if rest.range.lo() >= granted.first => lease = rest,
-                AfterCommit::Continue(_) => break,
-                AfterCommit::Complete => {
-                    ended.is_over = true;
-                    ended.job_is_complete = true;
-                    break;
-                }
-                AfterCommit::Ended => {
-                    ended.is_over = true;
-                    break;
-                }
-            }
-        }
-        ended
-    }
-
-    /// Lets the handler run what is left of a lease, until a commit is due.
-    fn stretch(
-        &self,
-        ended: &Ended,
-        granted: &Granted,
-        range: TaskRange,
-        limits: StretchLimits,
-    ) -> BoxFuture<'static, Ran> {
-        self.handler.run(Stretch {
-            id: ended.id.clone(),
-            life: ended.life,
-            queue: ended.queue.clone(),
-            tasks: Arc::clone(&granted.tasks),
-            first: granted.first,
-            range,
-            limits,
-            halt: Arc::clone(&self.halt),
-            begun: Instant::now(),
-            outcomes: Packed::default(),
-        })
-    }
-
-    fn give_up(&self, lease: Lease) -> Ran {
-        let message: Cow<'_, str> = format!(
-            "given up: {} executors died while they ran this task",
-            lease.attempts
-        )
-        .into();
-        let mut packed = Packed::default();
-        packed.push(Outcome::Err(message.as_bytes()));
-        self.metrics.tasks_given_up.inc();
-        Ran {
-            outcomes: packed,
-            elapsed: Duration::ZERO,
-        }
-    }
-
-    /// Records outcomes, however long that takes. An unclear commit is repeated; it takes effect once.
-    async fn commit(&self, id: &JobId, life: Zxid, range: TaskRange, outcomes: &Packed) -> Commit {
-        let request = CommitRequest {
-            life,
-            holder: &self.holder,
-            lo: range.lo(),
-            outcomes,
-        };
-        let mut pause = Duration::from_millis(50);
-        let mut unclear = false;
-        loop {
-            match self.store.commit(id, &request).await {
-                Ok(commit) => {
-                    if commit.accepted {
-                        self.metrics
-                            .recorded(outcomes.count() - outcomes.failed(), outcomes.failed());
-                    } else {
-                        self.metrics.commits_refused.inc();
-                        tracing::info!(job.id = %id, range = %range, after_unclear = unclear, "a commit was refused");
-                    }
-                    return commit;
-                }
-                Err(error) => {
-                    unclear = true;
-                    tracing::warn!(job.id = %id, range = %range, %error, "repeating a commit");
-                }
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(2));
-        }
+    /// Dropping the future leaves the lease as the last call left it, and drops the handler's.
+    pub(crate) async fn run(self, work: Work, limits: RunLimits, orders: watch::Receiver<Order>) -> Ended {
+        let mut run = Run::new(self, work, limits, orders);
+        run.serve().await;
+        run.end()
     }
 }

@@ -1,12 +1,12 @@
 //! The daemon that runs the tasks of distjob's jobs.
 //!
 //! Reading order: [`run`], `server` (the loop of one term), `visit` (one claim and what it may need), `lease` (running
-//! what was claimed), `hands` (what is held), [`handler`] (what is done with a task).
+//! what was claimed), `hands` and `grip` (what is held), [`handler`] (what is done with a task).
 //!
 //! **Architecture invariant:** nothing here decides what an answer of the store means; that is
 //! [`distjob_core::executor`]. Nothing here remembers anything across terms but the pace of tasks.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use distjob_core::Role;
 use distjob_runtime::{
@@ -17,17 +17,20 @@ use distjob_runtime::{
 };
 
 pub mod config;
+mod grip;
 pub mod handler;
 mod hands;
+pub mod launcher;
 mod lease;
 mod metrics;
 mod server;
+mod spans;
 mod visit;
 
 pub use config::{Config, ExecutorConfig};
 
 use self::{
-    handler::Handler,
+    handler::Handlers,
     metrics::ExecutorMetrics,
     server::{Executor, Server, TermEnd},
 };
@@ -42,8 +45,8 @@ pub struct Outside {
     pub session: SessionSettings,
     /// The store.
     pub store: JobStore,
-    /// What is done with tasks.
-    pub handler: Arc<dyn Handler>,
+    /// What is done with the tasks of each queue that is served.
+    pub handlers: Handlers,
 }
 
 impl Outside {
@@ -55,7 +58,7 @@ impl Outside {
         Ok(Self {
             session: SessionSettings::new(&config.zookeeper)?,
             store: JobStore::new(&StoreSettings::try_from(&config.redis)?)?,
-            handler: handler::built_in(),
+            handlers: Handlers::built_in(&config.executor.queues),
         })
     }
 }
@@ -70,7 +73,7 @@ pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs an executor with given stores and handler until it is asked to stop.
+/// Runs an executor with given stores and handlers until it is asked to stop.
 ///
 /// # Cancel safety
 /// Dropping the future is the executor's death: all that it began ends with it, and its session, too, without a word
@@ -79,7 +82,7 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
     let Outside {
         session,
         store,
-        handler,
+        handlers,
     } = outside;
     let Context {
         settings,
@@ -106,7 +109,7 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
     };
     let mut executor = Executor {
         doorman,
-        handler,
+        handlers,
         updates,
         stop,
         heartbeat,

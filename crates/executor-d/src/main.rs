@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let program = Program {
         name: "executor-d",
-        embedded_config: executor_d::EMBEDDED_CONFIG,
+        embedded_config: distjob_executor::EMBEDDED_CONFIG,
     };
-    program.daemon(&args.common, executor_d::run)
+    program.daemon(&args.common, distjob_executor::run)
 }

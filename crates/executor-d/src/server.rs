@@ -15,10 +15,7 @@ mod pump;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -42,9 +39,9 @@ use tokio::{
 
 use crate::{
     config::{Config, ExecutorConfig},
-    handler::Handler,
+    handler::{Handlers, Job},
     hands::Hands,
-    lease::{Ended, Work},
+    lease::{Ended, Order, Work},
     metrics::ExecutorMetrics,
     visit::Found,
 };
@@ -75,8 +72,8 @@ pub(crate) enum TermEnd {
 pub(crate) struct Executor {
     /// Lets us in.
     pub(crate) doorman: Doorman,
-    /// What to do with a task.
-    pub(crate) handler: Arc<dyn Handler>,
+    /// What to do with tasks.
+    pub(crate) handlers: Handlers,
     /// The configuration in force.
     pub(crate) updates: watch::Receiver<Arc<Config>>,
     /// The request to stop.
@@ -93,6 +90,7 @@ pub(crate) struct Executor {
 struct Visited {
     id: JobId,
     life: Zxid,
+    queue: QueueName,
     found: Result<Found, StoreError>,
 }
 
@@ -144,6 +142,10 @@ pub(crate) struct Server<'a> {
     alone: bool,
     /// Leases that wait for a slot.
     queue: VecDeque<Work>,
+    /// Tasks that wait for their next attempt, by when that is due and in which order they came.
+    later: BTreeMap<(tokio::time::Instant, u64), Work>,
+    /// How many of those there were.
+    later_count: u64,
     /// Jobs that are being marked as processed.
     ending: BTreeSet<JobId>,
     visits: JoinSet<Visited>,
@@ -159,8 +161,8 @@ pub(crate) struct Server<'a> {
     ask_at: Option<Instant>,
     /// While they do: when to make sure.
     check_at: Instant,
-    /// Tells running leases to begin no further task.
-    halt: Arc<AtomicBool>,
+    /// Give orders to running leases.
+    orders: Vec<watch::Sender<Order>>,
     audit_at: Instant,
     share_at: Instant,
     /// Since when the store has not answered.
@@ -189,6 +191,8 @@ impl<'a> Server<'a> {
             isolated: VecDeque::new(),
             alone: false,
             queue: VecDeque::new(),
+            later: BTreeMap::new(),
+            later_count: 0,
             ending: BTreeSet::new(),
             visits: JoinSet::new(),
             running: JoinSet::new(),
@@ -198,7 +202,7 @@ impl<'a> Server<'a> {
             asking: JoinSet::new(),
             ask_at: None,
             check_at: now + CHECK_EVERY,
-            halt: Arc::default(),
+            orders: Vec::new(),
             audit_at: now + AUDIT_EVERY,
             share_at: now,
             store_away_since: None,
@@ -227,7 +231,9 @@ impl<'a> Server<'a> {
                 event => self.handle(event, clock()),
             }
         };
-        self.halt.store(true, Ordering::Relaxed);
+        for order in &self.orders {
+            order.send_replace(Order::Halt);
+        }
         match end {
             TermEnd::Stopped => self.drain().await,
             TermEnd::Over => {
@@ -300,35 +306,38 @@ impl<'a> Server<'a> {
     }
 
     fn after_visit(&mut self, visited: Visited, now: Instant) {
-        let Visited { id, life, found } = visited;
+        let Visited {
+            id,
+            life,
+            queue,
+            found,
+        } = visited;
         match found {
-            Ok(found) => self.act_on(id, life, found, now),
+            Ok(found) => self.act_on(id.clone(), life, queue, found, now),
             Err(error) => {
                 tracing::warn!(job.id = %id, %error, "failed to claim, trying again");
                 self.hands.doubt(&id, life);
                 self.board.settle_at(&id, now + STORE_PAUSE, now);
             }
         }
+        self.hands.end_visit(&id, life);
     }
 
-    fn act_on(&mut self, id: JobId, life: Zxid, found: Found, now: Instant) {
+    fn act_on(&mut self, id: JobId, life: Zxid, queue: QueueName, found: Found, now: Instant) {
         match found {
             Found::Lease { grant, freed } => {
                 let range = grant.lease.range;
                 // Not from the cursor: somebody gave it back, and maybe more than this. Suspects are in no haste.
                 let was_given_back = range.hi() < grant.cursor && !self.alone;
-                if self.hands.take(&id, life, range) {
-                    let queue = self.board.entry(&id).map(|entry| entry.data.queue.clone());
-                    // The job may have left the board since; the fence decides whether the work counts.
-                    let queue = queue.unwrap_or_else(QueueName::default_queue);
+                if let Some(grip) = self.hands.take(&id, life, range) {
                     let expected = self.pace(&queue).expect(range.len());
-                    let work = Work {
+                    let job = Job {
                         id: id.clone(),
                         life,
                         queue,
-                        grant,
-                        expected,
                     };
+                    let mut work = Work::granted(job.into(), grip, grant);
+                    work.expected = expected;
                     if was_given_back {
                         self.queue.push_front(work);
                     } else {
@@ -350,20 +359,20 @@ impl<'a> Server<'a> {
     }
 
     fn after_run(&mut self, ended: Ended, now: Instant) {
-        self.hands.put_down(&ended.id, ended.life, ended.range);
-        let pace = self.executor.paces.entry(ended.queue).or_default();
+        let Job { id, life, queue } = &*ended.job;
+        self.hands.tidy(id);
+        let pace = self.executor.paces.entry(queue.clone()).or_default();
         pace.learn(ended.tasks_run, ended.elapsed);
-        if ended.job_is_complete
-            && self
-                .board
-                .entry(&ended.id)
-                .is_some_and(|entry| entry.life == ended.life)
-        {
-            self.finish(&ended.id, "every task has its outcome");
-        } else if !ended.is_over && !self.ending.contains(&ended.id) {
+        for later in ended.later {
+            self.later_count += 1;
+            self.later.insert((later.due, self.later_count), later.work);
+        }
+        if ended.job_is_complete && self.board.entry(id).is_some_and(|entry| entry.life == *life) {
+            self.finish(id, "every task has its outcome");
+        } else if !ended.is_over && !self.ending.contains(id) {
             // The store still leases us something of it that nobody works on: the next claim brings it back.
-            self.hands.doubt(&ended.id, ended.life);
-            self.board.ripen(&ended.id, now);
+            self.hands.doubt(id, *life);
+            self.board.ripen(id, now);
         }
     }
 
@@ -421,7 +430,7 @@ impl<'a> Server<'a> {
         let session_connected = self.term.session().is_connected();
         for (gauge, value) in [
             (&metrics.jobs_submitted, self.board.len()),
-            (&metrics.leases, self.hands.leases()),
+            (&metrics.leases, self.hands.ranges()),
             (&metrics.slots_busy, self.running.len()),
             (&metrics.executors, self.board.roster().members.len()),
             (&metrics.watchers, self.term.watchers.roster().members.len()),

@@ -37,7 +37,7 @@ pub fn configuration(bytes: &[u8]) {
         match program % 4 {
             0 => {
                 let config =
-                    reads::<executor_d::Config>("executor-d", executor_d::EMBEDDED_CONFIG, file, &path, toml);
+                    reads::<distjob_executor::Config>("executor-d", distjob_executor::EMBEDDED_CONFIG, file, &path, toml);
                 let executor = config.map(|config| config.executor);
                 executor.iter().for_each(|config| {
                     fit_a_clock(&[

@@ -1,8 +1,11 @@
 //! What executors do with tasks in a run: what their payloads say, in virtual time.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use executor_d::handler::{Handler, Ran, Stretch, Verdict};
+use distjob_core::QueueName;
+use distjob_executor::handler::{
+    AsyncFunction, Concurrently, Failure, Handler, Handlers, Job, Task, Verdict,
+};
 use futures::future::BoxFuture;
 use tokio::time::sleep;
 
@@ -27,26 +30,25 @@ impl fmt::Debug for SimulatedHandler {
 }
 
 impl SimulatedHandler {
-    /// The handler of `process`.
+    /// The handlers of `process`: this one for each queue.
     #[must_use]
-    pub const fn new(cluster: Cluster, process: Process) -> Self {
-        Self { cluster, process }
+    pub fn handlers(cluster: &Cluster, process: Process, queues: &[QueueName]) -> Handlers {
+        let function = Self {
+            cluster: cluster.clone(),
+            process,
+        };
+        let handler: Arc<dyn Handler> = Arc::new(Concurrently::new(function, NonZeroUsize::MIN));
+        Handlers::for_all(queues, &handler)
     }
 }
 
-impl Handler for SimulatedHandler {
-    fn run(&self, mut stretch: Stretch) -> BoxFuture<'static, Ran> {
-        let (cluster, process) = (self.cluster.clone(), self.process);
+impl AsyncFunction for SimulatedHandler {
+    fn handle<'a>(&'a self, _: &'a Job, task: &'a Task) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
-            stretch.begin();
-            while let Some(task) = stretch.task() {
-                let verdict = match Payload::parse(task.payload) {
-                    Ok(payload) => handle(&cluster, process, payload).await,
-                    Err(_) => Err("this is no payload of the run".into()),
-                };
-                stretch.record(&verdict);
+            match Payload::parse(task.payload()) {
+                Ok(payload) => handle(&self.cluster, self.process, payload).await,
+                Err(_) => Err(Failure::new("this is no payload of the run").is_final()),
             }
-            stretch.end()
         })
     }
 }
@@ -68,7 +70,7 @@ async fn handle(cluster: &Cluster, process: Process, payload: Payload) -> Verdic
             cluster.network().awake(process).await;
             Ok(payload.value().into_bytes().into())
         }
-        Kind::Fails => Err(payload.value().into()),
+        Kind::Fails => Err(Failure::new(payload.value()).is_final()),
         Kind::Kills => {
             cluster.crash(process);
             std::future::pending().await

@@ -128,7 +128,7 @@ impl RedisConfig {
 /// `[log]`: what goes to stderr.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogConfig {
-    /// A level, or directives such as `info,executor_d=debug`.
+    /// A level, or directives such as `info,distjob_executor=debug`.
     pub level: String,
     /// How a line looks.
     pub format: LogFormat,
@@ -150,7 +150,7 @@ impl LogConfig {
         if let Err(error) = EnvFilter::try_new(&self.level) {
             problems.report(
                 "log.level",
-                format_args!("must be a level or directives such as info,executor_d=debug: {error}"),
+                format_args!("must be a level or directives such as info,distjob_executor=debug: {error}"),
             );
         }
     }

@@ -6,13 +6,14 @@
 
 use std::{borrow::Cow, fs::File, io::Write as _, str::FromStr, thread, time::Duration};
 
-use super::{Function, Prime, Verdict};
+use super::{Failure, Function, Job, Task, Verdict, prime};
 
 /// How much of a payload is noted.
 const NOTED_MAX: usize = 64;
 
-/// Payloads: `sleep <ms>`, `hang`, `fail <message>`, `bloat <bytes>` (its value has so many), `abort`, and anything else
-/// is its own value. More words may follow, which tell tasks apart.
+/// Payloads: `sleep <ms>`, `hang`, `fail <message>` (for good), `flaky <attempts>` (succeeds after so many failed ones),
+/// `bloat <bytes>` (its value has so many), `abort`, and anything else is its own value. More words may follow, which
+/// tell tasks apart.
 #[derive(Debug)]
 pub struct Drill {
     commands: bool,
@@ -54,11 +55,17 @@ impl Drill {
 }
 
 impl Function for Drill {
-    fn handle(&self, payload: &[u8]) -> Verdict {
+    fn handle(&self, _: &Job, task: &Task) -> Verdict {
+        self.perform(task.payload(), task.attempt)
+    }
+}
+
+impl Drill {
+    fn perform(&self, payload: &[u8], attempt: u32) -> Verdict {
         self.note(payload);
         thread::sleep(self.delay);
         if !self.commands {
-            return Prime.handle(payload);
+            return prime::verdict(payload);
         }
         let text = std::str::from_utf8(payload).unwrap_or_default();
         match text.split_once(' ').unwrap_or((text, "")) {
@@ -66,7 +73,10 @@ impl Function for Drill {
             ("hang", _) => loop {
                 thread::park();
             },
-            ("fail", message) => Err(Cow::Owned(message.to_owned())),
+            ("fail", message) => Err(Failure::from(message.to_owned()).is_final()),
+            ("flaky", failures) if attempt <= first_number(failures) => {
+                Err(format!("failed at attempt {attempt}").into())
+            }
             ("bloat", bytes) => Ok(Cow::Owned(vec![b'b'; first_number(bytes)])),
             ("sleep", ms) => {
                 thread::sleep(Duration::from_millis(first_number(ms)));
@@ -97,14 +107,16 @@ mod tests {
             delay: Duration::ZERO,
             executions: Some(file.try_clone().unwrap()),
         };
-        assert_eq!(drill.handle(b"bloat 3"), Ok(b"bbb".into()));
+        assert_eq!(drill.perform(b"bloat 3", 1), Ok(b"bbb".into()));
         assert_eq!(first_number::<u64>("200 of-another-kind"), 200);
-        assert_eq!(drill.handle(b"fail a\nb\xff"), Ok(b"fail a\nb\xff".into()));
-        assert_eq!(drill.handle(&[b'x'; 100]), Ok([b'x'; 100].as_slice().into()));
+        assert_eq!(drill.perform(b"fail a\nb\xff", 1), Ok(b"fail a\nb\xff".into()));
+        assert_eq!(drill.perform(&[b'x'; 100], 1), Ok([b'x'; 100].as_slice().into()));
         let mut noted = String::new();
         file.rewind().unwrap();
         file.read_to_string(&mut noted).unwrap();
         let long = "x".repeat(NOTED_MAX);
         assert_eq!(noted, format!("bloat 3\nfail a?b?\n{long}\n"));
+        assert!(drill.perform(b"flaky 2", 2).is_err());
+        assert_eq!(drill.perform(b"flaky 2", 3), Ok(b"flaky 2".into()));
     }
 }

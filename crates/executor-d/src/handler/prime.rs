@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Function, Verdict};
+use super::{Failure, Function, Job, Task, Verdict};
 
 /// Says `true` of a prime number and `false` of another one. A number is written in decimal digits, with white space
 /// around it if you like, and fits into 64 bits.
@@ -10,10 +10,15 @@ use super::{Function, Verdict};
 pub struct Prime;
 
 impl Function for Prime {
-    fn handle(&self, payload: &[u8]) -> Verdict {
-        let number = parse(payload.trim_ascii())?;
-        Ok(Cow::Borrowed(if is_prime(number) { b"true" } else { b"false" }))
+    fn handle(&self, _: &Job, task: &Task) -> Verdict {
+        verdict(task.payload())
     }
+}
+
+pub(super) fn verdict(payload: &[u8]) -> Verdict {
+    // What is no number now will never be one.
+    let number = parse(payload.trim_ascii()).map_err(|error| Failure::from(error).is_final())?;
+    Ok(Cow::Borrowed(if is_prime(number) { b"true" } else { b"false" }))
 }
 
 fn parse(digits: &[u8]) -> Result<u64, &'static str> {
@@ -82,6 +87,7 @@ fn pow_mod(base: u64, mut exponent: u64, modulus: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use distjob_core::retry::Retry;
     use proptest::prelude::*;
 
     use super::*;
@@ -93,11 +99,11 @@ mod tests {
                 .all(|d| !number.is_multiple_of(d))
     }
 
-    fn verdict(text: &str) -> Result<String, String> {
-        let verdict = Prime.handle(text.as_bytes());
+    fn said_of(text: &str) -> Result<String, String> {
+        let verdict = verdict(text.as_bytes());
         verdict
             .map(|v| String::from_utf8(v.into_owned()).unwrap())
-            .map_err(Cow::into_owned)
+            .map_err(|failure| failure.to_string())
     }
 
     #[test]
@@ -135,18 +141,18 @@ mod tests {
     fn what_is_no_number_is_an_error_and_not_a_crash() {
         for text in ["", " ", "-7", "+7", "1.5", "0x11", "seven", "1 3", "\u{0663}"] {
             assert_eq!(
-                verdict(text),
+                said_of(text),
                 Err("not a whole number in decimal digits".into()),
                 "{text:?}"
             );
         }
         assert_eq!(
-            verdict("18446744073709551616"),
+            said_of("18446744073709551616"),
             Err("a number over 18446744073709551615".into())
         );
-        assert!(Prime.handle(&[0xff, 0]).is_err());
-        assert_eq!(verdict(" 17\r\n"), Ok("true".into()));
-        assert_eq!(verdict("00000000000000000000000000018"), Ok("false".into()));
+        assert_eq!(verdict(&[0xff, 0]).unwrap_err().retry, Retry::Never);
+        assert_eq!(said_of(" 17\r\n"), Ok("true".into()));
+        assert_eq!(said_of("00000000000000000000000000018"), Ok("false".into()));
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use futures::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Server, joined};
+use crate::handler::Job;
 
 /// How long the farewell to ZooKeeper may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -28,7 +29,7 @@ impl Server<'_> {
         let wound_up = timeout(finish_by, beating(&heartbeat, self.wind_up())).await;
         if wound_up.is_err() {
             tracing::warn!(
-                leases = self.hands.leases(),
+                leases = self.hands.ranges(),
                 "the grace period is nearly over: giving back what still runs"
             );
         }
@@ -57,11 +58,14 @@ impl Server<'_> {
                 biased;
                 Some(ended) = self.running.join_next() => {
                     let ended = joined(ended);
-                    if ended.is_over {
-                        self.hands.put_down(&ended.id, ended.life, ended.range);
+                    let Job { id, life, .. } = &*ended.job;
+                    if ended.is_over && ended.later.is_empty() {
+                        self.hands.tidy(id);
+                    } else {
+                        self.hands.doubt(id, *life);
                     }
                     if ended.job_is_complete {
-                        self.finish(&ended.id, "every task has its outcome");
+                        self.finish(id, "every task has its outcome");
                     }
                 }
                 Some(visited) = self.visits.join_next() => {

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use distjob_core::{JobEntry, JobId, JobState, store::Isolated};
+use distjob_core::{JobEntry, JobId, JobState, QueueName, retry::Policy, store::Isolated};
 use distjob_runtime::{drill, zk::Written};
+use tokio::sync::watch;
 
 use super::{AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Server, Visited};
 use crate::{
-    handler::StretchLimits,
-    lease::{RunLimits, Runner},
+    handler::CommitLimits,
+    lease::{Order, RunLimits, Runner},
     visit::Visit,
 };
 
@@ -50,7 +51,7 @@ impl Server<'_> {
         if !may_claim {
             return;
         }
-        let hands_are_empty = self.hands.leases() == 0 && self.visits.is_empty();
+        let hands_are_empty = self.hands.are_empty() && self.visits.is_empty();
         self.alone &= !hands_are_empty;
         if self.alone {
             // A suspect is in hand, or on its way: whatever else was held would share its fate.
@@ -70,7 +71,10 @@ impl Server<'_> {
         let leave_at = self
             .store_away_since
             .map(|since| since + self.config.store_patience);
+        let later_at = self.later.first_key_value().map(|((due, _), _)| due.into_std());
+        let later_at = later_at.filter(|_| self.running.len() < self.config.slots());
         let moments = [
+            later_at,
             self.board.wakes_at(),
             ask_at,
             check_at,
@@ -101,24 +105,44 @@ impl Server<'_> {
 
     fn start_runs(&mut self) {
         while self.running.len() < self.config.slots() {
-            let Some(work) = self.queue.pop_front() else {
+            let now = tokio::time::Instant::now();
+            let due = self.later.first_entry().filter(|entry| entry.key().0 <= now);
+            let Some(work) = due.map(|entry| entry.remove()).or_else(|| self.queue.pop_front()) else {
                 return;
             };
-            let limits = RunLimits {
-                stretch: StretchLimits {
-                    bytes: self.config.commit_max_bytes,
-                    time: self.config.commit_every,
-                },
-                poison_after: self.config.poison_after,
+            let Some(handler) = self.executor.handlers.of(&work.job.queue).cloned() else {
+                unreachable!("it has a handler for each queue that it serves");
             };
+            let limits = self.run_limits(&work.job.queue);
             let runner = Runner {
                 store: self.executor.doorman.store.clone(),
                 holder: self.term.holder().clone(),
-                handler: self.executor.handler.clone(),
-                halt: self.halt.clone(),
+                handler,
                 metrics: self.executor.metrics.clone(),
             };
-            self.running.spawn(runner.run(work, limits));
+            let (orders, obeys) = watch::channel(Order::Go);
+            self.orders.retain(|orders| !orders.is_closed());
+            self.orders.push(orders);
+            self.running.spawn(runner.run(work, limits, obeys));
+        }
+    }
+
+    fn run_limits(&self, queue: &QueueName) -> RunLimits {
+        let config = self.executor.updates.borrow();
+        let queue = config.queue(queue);
+        RunLimits {
+            commit: CommitLimits {
+                bytes: usize::try_from(self.config.commit_max_bytes).unwrap_or(usize::MAX),
+                time: self.config.commit_every,
+            },
+            policy: Policy {
+                attempts: queue.attempts,
+                initial: queue.retry_initial,
+                max: queue.retry_max,
+            },
+            poison_after: self.config.poison_after,
+            abort_after: queue.abort_after,
+            target: self.config.claim_target,
         }
     }
 
@@ -196,12 +220,13 @@ impl Server<'_> {
 
     fn visit(&mut self, id: JobId, entry: JobEntry, want: u64, isolated: Isolated) {
         let life = entry.life;
+        let queue = entry.data.queue.clone();
         let visit = Visit {
             store: self.executor.doorman.store.clone(),
             holder: self.term.holder().clone(),
             roster: self.executors.clone(),
             metrics: self.executor.metrics.clone(),
-            held: self.hands.ranges(&id, life),
+            held: self.hands.begin_visit(&id, life),
             id,
             entry,
             want,
@@ -214,6 +239,7 @@ impl Server<'_> {
             Visited {
                 id: visit.id,
                 life,
+                queue,
                 found,
             }
         });

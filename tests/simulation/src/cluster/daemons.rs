@@ -35,7 +35,7 @@ fn shipped<T: DeserializeOwned>(text: &str) -> T {
 
 pub(super) fn executor(cluster: Cluster, process: Process, stop: Stop) -> BoxFuture<'static, ()> {
     let settings = cluster.plan().settings;
-    let mut config: executor_d::Config = shipped(executor_d::EMBEDDED_CONFIG);
+    let mut config: distjob_executor::Config = shipped(distjob_executor::EMBEDDED_CONFIG);
     cluster.adjust(&mut config.zookeeper, &mut config.redis);
     config.executor.slots = settings.slots;
     config.executor.claim_max_tasks = settings.claim_max_tasks;
@@ -43,12 +43,12 @@ pub(super) fn executor(cluster: Cluster, process: Process, stop: Stop) -> BoxFut
     config.executor.store_patience = ms(settings.store_patience_ms);
     config.executor.grace_period = GRACE;
     config.executor.scrub_every = ms(10_000);
-    let outside = executor_d::Outside {
+    let outside = distjob_executor::Outside {
         session: cluster.session(process, &config.zookeeper),
         store: cluster.store(process, &config.redis),
-        handler: Arc::new(SimulatedHandler::new(cluster, process)),
+        handlers: SimulatedHandler::handlers(&cluster, process, &config.executor.queues),
     };
-    Box::pin(executor_d::run_with(outside, Context::inside(config, stop)))
+    Box::pin(distjob_executor::run_with(outside, Context::inside(config, stop)))
 }
 
 pub(super) fn watcher(cluster: &Cluster, process: Process, stop: Stop) -> BoxFuture<'static, ()> {
