@@ -16,7 +16,7 @@
 
 use std::fmt;
 
-use crate::{Conclusion, NameError, QueueName, Source, Token};
+use crate::{Conclusion, Ending, NameError, QueueName, Source, Token};
 
 /// Most tasks a job can have. Every count stays exact in Lua's doubles.
 pub const TASKS_MAX: u64 = 1 << 48;
@@ -181,6 +181,21 @@ impl JobData {
             failed: Some(failed),
             conclusion: Some(conclusion),
             ..self.in_state(JobState::Uploaded)
+        }
+    }
+
+    /// How it ended, as far as its data tells: of a job that is cancelled, or uploaded by somebody who said more.
+    #[must_use]
+    pub fn ending(&self) -> Option<Ending> {
+        let ending = |failed, conclusion| Ending {
+            count: self.count,
+            failed,
+            conclusion,
+        };
+        match self.state {
+            JobState::Cancelled => Some(ending(0, Conclusion::Cancelled)),
+            JobState::Uploaded => Some(ending(self.failed?, self.conclusion?)),
+            _ => None,
         }
     }
 
@@ -360,6 +375,20 @@ mod tests {
             Ok(uploaded.clone())
         );
         assert_eq!(uploaded.in_state(JobState::Processed), job);
+        let ending = |failed, conclusion| {
+            Some(Ending {
+                count: 7,
+                failed,
+                conclusion,
+            })
+        };
+        assert_eq!(uploaded.ending(), ending(2, Conclusion::PartlyFailed));
+        let cancelled = job.in_state(JobState::Cancelled);
+        assert_eq!(cancelled.ending(), ending(0, Conclusion::Cancelled));
+        assert_eq!(
+            (job.ending(), job.in_state(JobState::Uploaded).ending()),
+            (None, None)
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    JobData, JobEntry, JobId, JobState, NameError, Token,
+    JobData, JobEntry, JobId, JobState, NameError, QueueName, Token, Zxid,
     store::{Meta, MetaState, Open},
 };
 
@@ -130,10 +130,46 @@ pub fn numbered(stem: &JobId, number: u64) -> Result<JobId, NameError> {
     JobId::new(format!("{stem}-{number:04}"))
 }
 
+/// Where a watcher keeps the payloads of a delivered job's failed tasks, so that they can be submitted again: a list below
+/// the keys of the job, like that of a submission attempt. Its head is the name of the queue, the payloads follow in
+/// the order of the tasks. Unless it has as many as tasks failed, it is worth nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedList {
+    /// Under which token it stands.
+    pub token: Token,
+}
+
+impl FailedList {
+    /// The index of the first payload.
+    pub const FIRST_TASK: u64 = 1;
+
+    /// That of a job in this life.
+    #[must_use]
+    pub fn of(life: Zxid) -> Self {
+        Self {
+            token: Token::of_failed(life),
+        }
+    }
+
+    /// What such a list begins with.
+    #[must_use]
+    pub fn head(queue: &QueueName) -> Vec<u8> {
+        queue.as_str().as_bytes().to_vec()
+    }
+
+    /// The queue that a head names.
+    ///
+    /// # Errors
+    /// When it is none: it is no list of failed tasks.
+    pub fn queue(head: &[u8]) -> Result<QueueName, NameError> {
+        QueueName::new(String::from_utf8_lossy(head))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{QueueName, Source, Zxid};
+    use crate::Source;
 
     fn token(text: &str) -> Token {
         Token::new(text).unwrap()
@@ -234,6 +270,13 @@ mod tests {
             difference(&wanted, &job("subm=3;queue=primes")).as_deref(),
             Some("it is in queue primes, not default")
         );
+    }
+
+    #[test]
+    fn a_list_of_failed_tasks_begins_with_its_queue() {
+        let queue = QueueName::new("primes").unwrap();
+        assert_eq!(FailedList::queue(&FailedList::head(&queue)), Ok(queue));
+        assert!(FailedList::queue(b"a task").is_err() && FailedList::queue(b"\xff").is_err());
     }
 
     #[test]

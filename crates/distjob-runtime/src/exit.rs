@@ -5,6 +5,7 @@
 //! | 0 | success |
 //! | 1 | failure |
 //! | 2 | wrong usage of the command line |
+//! | 3 | a part of it failed: so far only `distjobctl wait` ends so |
 //! | 69 | a store stayed unreachable (`EX_UNAVAILABLE`) |
 //! | 78 | bad configuration (`EX_CONFIG`) |
 //!
@@ -30,6 +31,8 @@ pub enum Status {
     Success = 0,
     /// It did not.
     Failure = 1,
+    /// A part of it failed.
+    Partial = 3,
     /// A store stayed unreachable for as long as the program was to wait.
     Unreachable = 69,
     /// The configuration is bad.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use distjob_core::{JobEntry, JobId, JobState, QueueName};
+use distjob_core::{Conclusion, JobEntry, JobId, JobState, QueueName};
 use distjob_runtime::{exit::Status, reach::Reach};
 use serde::Serialize;
 
@@ -33,6 +33,10 @@ pub(crate) struct Job {
     pub(crate) committed: Option<u64>,
     /// How many of these are errors.
     pub(crate) failed: Option<u64>,
+    /// What it came to: `succeeded`, `partly-failed` or `failed`, once it is uploaded.
+    pub(crate) conclusion: Option<&'static str>,
+    /// Until when its tasks may run, in milliseconds since 1970.
+    pub(crate) deadline_ms: Option<u64>,
     /// Why it is lost.
     pub(crate) why: Option<String>,
     /// Creation zxid of its znode.
@@ -49,7 +53,9 @@ impl Job {
             queue: entry.data.queue.to_string(),
             tasks: entry.data.count,
             committed: progress.map(|progress| progress.committed),
-            failed: progress.map(|progress| progress.failed),
+            failed: entry.data.failed.or(progress.map(|progress| progress.failed)),
+            conclusion: entry.data.conclusion.map(Conclusion::as_str),
+            deadline_ms: entry.data.deadline_ms,
             why: entry.data.why.clone(),
             life: entry.life.to_string(),
             created_ms: entry.created_ms,
@@ -162,7 +168,7 @@ c   default  7      -             0s   lost: a hole at 3
             json,
             serde_json::json!({
                 "id": "a", "state": "subm", "queue": "primes", "tasks": 5, "committed": null, "failed": null,
-                "why": null, "life": "000000000000001f", "created_ms": i64::MAX
+                "conclusion": null, "deadline_ms": null, "why": null, "life": "000000000000001f", "created_ms": i64::MAX
             })
         );
     }

@@ -7,14 +7,14 @@ use std::{
 
 use distjob_core::{
     Holder, JobId, Lease, Role, Roster, Source,
-    store::{Inspection, MetaState},
+    store::{Inspection, Meta, MetaState},
 };
 use distjob_runtime::{exit::Status, reach::Reach, zk::JobRead};
 use serde::Serialize;
 
 use crate::{
     jobs::Job,
-    output::{Output, counted, span, table},
+    output::{Output, counted, since, span, table},
     survey::{self, Progress},
 };
 
@@ -37,6 +37,8 @@ struct Store {
     state: &'static str,
     /// Which life of the id that is about.
     life: Option<String>,
+    /// What the job came to, when a tombstone tells it: `succeeded`, `partly-failed`, `failed`, or `cancelled`.
+    conclusion: Option<&'static str>,
     /// In how many seconds the tombstone expires.
     expires_in_s: Option<u64>,
     /// How many tasks wait in the list that they were pushed to.
@@ -124,6 +126,7 @@ pub(crate) async fn run(reach: &Reach, output: Output, id: &JobId) -> anyhow::Re
 impl Store {
     fn new(inspection: &Inspection, roster: &Roster) -> Self {
         let meta = inspection.meta.as_ref();
+        let ending = meta.and_then(Meta::ending);
         let is_open = meta.is_some_and(|meta| meta.state == MetaState::Open);
         let leased: u64 = inspection
             .leases
@@ -140,9 +143,10 @@ impl Store {
                 Some(MetaState::Gone) => "gone",
             },
             life: meta.map(|meta| meta.life.to_string()),
+            conclusion: ending.map(|ending| ending.conclusion.as_str()),
             expires_in_s: inspection.meta_ttl_s,
             staged: inspection.source,
-            tasks: inspection.tasks,
+            tasks: ending.map_or(inspection.tasks, |ending| ending.count),
             committed: meta.map_or(0, |meta| meta.committed),
             failed: meta.map_or(0, |meta| meta.failed),
             leases: inspection
@@ -190,6 +194,16 @@ impl Display for Report {
                 if let Some(why) = &job.why {
                     writeln!(f, "lost because: {why}")?;
                 }
+                if let (Some(conclusion), Some(failed)) = (job.conclusion, job.failed) {
+                    writeln!(
+                        f,
+                        "{conclusion}: {failed} of {} failed",
+                        counted(job.tasks, "task")
+                    )?;
+                }
+                if let Some(deadline_ms) = job.deadline_ms {
+                    writeln!(f, "deadline: {}", until(deadline_ms))?;
+                }
             }
             (None, Some(reason)) => writeln!(f, "job {id}: the znode is no job, {reason}")?,
             (None, None) => writeln!(f, "job {id}: not in the ledger")?,
@@ -206,7 +220,15 @@ impl Display for Store {
         match self.state {
             "gone" => {
                 let left = span(Duration::from_secs(self.expires_in_s.unwrap_or_default()));
-                return writeln!(f, "redis: done and cleaned up, remembered for {left} more");
+                let (tasks, failed) = (counted(self.tasks, "task"), self.failed);
+                return match self.conclusion {
+                    Some("cancelled") => writeln!(f, "redis: cancelled, remembered for {left} more"),
+                    Some(conclusion) => writeln!(
+                        f,
+                        "redis: {conclusion}, {failed} of {tasks} failed; remembered for {left} more"
+                    ),
+                    None => writeln!(f, "redis: done and cleaned up, remembered for {left} more"),
+                };
             }
             "open" => {}
             _ => {
@@ -245,6 +267,15 @@ impl Display for Store {
     }
 }
 
+/// How far a moment, in milliseconds since 1970, is away.
+fn until(moment_ms: u64) -> String {
+    let now_ms = u64::try_from(since(0).as_millis()).unwrap_or(u64::MAX);
+    match moment_ms.checked_sub(now_ms) {
+        Some(left_ms) => format!("in {}", span(Duration::from_millis(left_ms))),
+        None => format!("passed {} ago", span(since(moment_ms))),
+    }
+}
+
 fn row(range: &Range, with: String) -> [String; 5] {
     let Range { lo, hi, attempts } = range;
     [
@@ -260,7 +291,7 @@ fn row(range: &Range, with: String) -> [String; 5] {
 mod tests {
     use std::collections::BTreeMap;
 
-    use distjob_core::{MemberName, Zxid, store::Meta};
+    use distjob_core::{Conclusion, MemberName, Zxid};
 
     use super::*;
 
@@ -316,6 +347,28 @@ FROM  UPTO  TASKS  DEATHS  WITH
         let store = Store::new(&inspection(), &roster());
         assert_eq!(store.to_string(), expected);
         assert_eq!(store.whole, Some(true));
+    }
+
+    #[test]
+    fn a_tombstone_tells_how_the_job_ended() {
+        let mut gone = Inspection {
+            meta_ttl_s: Some(3600),
+            tasks: 0,
+            leases: BTreeMap::new(),
+            freed_total: 0,
+            freed: Vec::new(),
+            ..inspection()
+        };
+        if let Some(meta) = &mut gone.meta {
+            meta.state = MetaState::Gone;
+            meta.conclusion = Some(Conclusion::PartlyFailed);
+        }
+        let store = Store::new(&gone, &roster());
+        assert_eq!(
+            store.to_string(),
+            "redis: partly-failed, 3 of 100 tasks failed; remembered for 1h more\n"
+        );
+        assert_eq!((store.conclusion, store.tasks), (Some("partly-failed"), 100));
     }
 
     #[test]

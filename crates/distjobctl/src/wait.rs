@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, anyhow};
-use distjob_core::{JobEntry, JobId, JobState, Source};
+use distjob_core::{Conclusion, Ending, JobEntry, JobId, JobState, Source};
 use distjob_runtime::{
     exit::{Status, StoreUnreachable},
     reach::Reach,
@@ -21,7 +21,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::{
-    output::{Output, table},
+    output::{Output, counted, table},
     survey,
 };
 
@@ -45,8 +45,16 @@ struct Waited {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 enum Outcome {
     /// Its results are delivered, and it is cleaned up.
-    Delivered,
-    /// It was over before: delivered, or cancelled so long ago that only its end is known.
+    Delivered {
+        /// What it came to: `succeeded`, `partly-failed`, `failed`; `null` when the watcher that delivered it did not
+        /// say.
+        conclusion: Option<&'static str>,
+        /// How many tasks it had, when that was said.
+        tasks: Option<u64>,
+        /// How many of them failed, when that was said.
+        failed: Option<u64>,
+    },
+    /// It was over before, and nobody remembers how it ended.
     Over,
     /// It was cancelled.
     Cancelled,
@@ -67,10 +75,48 @@ enum Outcome {
 }
 
 impl Outcome {
-    const fn is_success(&self) -> bool {
-        matches!(self, Self::Delivered | Self::Over)
+    /// That of a job that ended so, `None` when nothing was said but that it was delivered.
+    fn of(ending: Option<Ending>) -> Self {
+        match ending {
+            Some(ending) if ending.conclusion == Conclusion::Cancelled => Self::Cancelled,
+            ending => Self::Delivered {
+                conclusion: ending.map(|ending| ending.conclusion.as_str()),
+                tasks: ending.map(|ending| ending.count),
+                failed: ending.map(|ending| ending.failed),
+            },
+        }
+    }
+
+    /// With which status a run ends that has waited for this job alone.
+    fn status(&self) -> Status {
+        let Self::Delivered { conclusion, .. } = self else {
+            return Status::Failure;
+        };
+        match conclusion.and_then(|word| word.parse().ok()) {
+            // A watcher of an earlier version promised no more than that it is delivered.
+            None | Some(Conclusion::Succeeded) => Status::Success,
+            Some(Conclusion::PartlyFailed) => Status::Partial,
+            Some(Conclusion::Failed | Conclusion::Cancelled) => Status::Failure,
+        }
     }
 }
+
+/// The worst of them.
+fn worst(statuses: impl IntoIterator<Item = Status>) -> Status {
+    let rank = |status: &Status| match status {
+        Status::Success => 0,
+        Status::Partial => 1,
+        _ => 2,
+    };
+    statuses.into_iter().max_by_key(rank).unwrap_or(Status::Success)
+}
+
+/// How a job without tasks ends.
+const NOTHING: Ending = Ending {
+    count: 0,
+    failed: 0,
+    conclusion: Conclusion::Succeeded,
+};
 
 /// The jobs that were seen, and whether they are over.
 type Seen = RefCell<HashMap<JobId, (JobEntry, bool)>>;
@@ -115,13 +161,9 @@ pub(crate) async fn run(
             outcome: outcomes.get(id).cloned().unwrap_or(Outcome::Waiting),
         })
         .collect();
-    let all_well = jobs.iter().all(|job| job.outcome.is_success());
+    let status = worst(jobs.iter().map(|job| job.outcome.status()));
     output.report(&Report { jobs })?;
-    Ok(if all_well {
-        Status::Success
-    } else {
-        Status::Failure
-    })
+    Ok(status)
 }
 
 async fn wait_for(reach: &Reach, id: &JobId, seen: &Seen) -> anyhow::Result<Outcome> {
@@ -133,7 +175,7 @@ async fn wait_for(reach: &Reach, id: &JobId, seen: &Seen) -> anyhow::Result<Outc
                 let before = seen.borrow().get(id).map(|(entry, _)| entry.life);
                 if before.is_some_and(|life| life != entry.life) {
                     // The one that was waited for is gone; this is a later job of the same id.
-                    return Ok(over(id, seen));
+                    return over(reach, id, seen).await;
                 }
                 match entry.data.state {
                     JobState::Cancelled => return Ok(Outcome::Cancelled),
@@ -146,7 +188,7 @@ async fn wait_for(reach: &Reach, id: &JobId, seen: &Seen) -> anyhow::Result<Outc
                     why: format!("its data {error}"),
                 });
             }
-            JobRead::Gone if seen.borrow().contains_key(id) => return Ok(over(id, seen)),
+            JobRead::Gone if seen.borrow().contains_key(id) => return over(reach, id, seen).await,
             // This server may not have heard of it yet.
             JobRead::Gone => match survey::read_fresh(reach, id).await? {
                 JobRead::Gone => return before(reach, id).await,
@@ -160,19 +202,33 @@ async fn wait_for(reach: &Reach, id: &JobId, seen: &Seen) -> anyhow::Result<Outc
     }
 }
 
-/// The job was seen and is gone: only delivered and cancelled ones go, and a cancelled one is seen as such first.
-fn over(id: &JobId, seen: &Seen) -> Outcome {
-    if let Some((_, is_over)) = seen.borrow_mut().get_mut(id) {
+/// What became of a job that was seen and is gone: only delivered and cancelled ones go.
+async fn over(reach: &Reach, id: &JobId, seen: &Seen) -> anyhow::Result<Outcome> {
+    let entry = seen.borrow_mut().get_mut(id).map(|(entry, is_over)| {
         *is_over = true;
+        entry.clone()
+    });
+    let Some(entry) = entry else {
+        return before(reach, id).await;
+    };
+    if let Some(ending) = entry.data.ending() {
+        return Ok(Outcome::of(Some(ending)));
     }
-    Outcome::Delivered
+    // It went too fast to be seen in its last state: its tombstone tells.
+    let tombstone = survey::inspect(reach, id, &Source::Plain).await?.meta;
+    let ending = tombstone.filter(|meta| meta.life == entry.life);
+    Ok(Outcome::of(ending.and_then(|meta| meta.ending()).or_else(
+        // One without tasks may leave none, and nothing of it can have failed.
+        || (entry.data.count == 0).then_some(NOTHING),
+    )))
 }
 
 /// What became of a job that the ledger does not know any more.
 async fn before(reach: &Reach, id: &JobId) -> anyhow::Result<Outcome> {
     let inspection = survey::inspect(reach, id, &Source::Plain).await?;
-    Ok(match inspection.meta {
-        Some(_) => Outcome::Over,
+    Ok(match inspection.meta.map(|meta| meta.ending()) {
+        Some(Some(ending)) => Outcome::of(Some(ending)),
+        Some(None) => Outcome::Over,
         None => Outcome::Unknown,
     })
 }
@@ -191,12 +247,26 @@ impl Display for Report {
 impl Display for Outcome {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Delivered => f.write_str("delivered"),
-            Self::Over => f.write_str("was over before"),
+            Self::Delivered {
+                conclusion: Some(conclusion),
+                tasks,
+                failed: Some(failed @ 1..),
+            } => {
+                let tasks = counted(tasks.unwrap_or_default(), "task");
+                write!(f, "delivered, {conclusion}: {failed} of {tasks} failed")
+            }
+            Self::Delivered {
+                conclusion: Some(conclusion),
+                ..
+            } => write!(f, "delivered, {conclusion}"),
+            Self::Delivered { .. } => f.write_str("delivered"),
+            Self::Over => f.write_str("was over before, nobody remembers how it ended"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::Lost { why: Some(why) } => write!(f, "lost: {why}"),
             Self::Lost { why: None } => f.write_str("lost"),
-            Self::Unknown => f.write_str("no such job"),
+            Self::Unknown => {
+                f.write_str("no such job: it never was, or ended longer ago than the watchers' tombstone_ttl")
+            }
             Self::Unreadable { why } => write!(f, "no job: {why}"),
             Self::Waiting => f.write_str("not done yet"),
         }
@@ -207,6 +277,27 @@ impl Display for Outcome {
 mod tests {
     use super::*;
 
+    fn delivered(conclusion: Conclusion, failed: u64) -> Outcome {
+        Outcome::of(Some(Ending {
+            count: 100,
+            failed,
+            conclusion,
+        }))
+    }
+
+    #[test]
+    fn the_status_is_that_of_the_worst_job() {
+        let succeeded = delivered(Conclusion::Succeeded, 0).status();
+        let partly = delivered(Conclusion::PartlyFailed, 1).status();
+        let failed = delivered(Conclusion::Failed, 100).status();
+        assert_eq!(worst([succeeded, succeeded]), Status::Success);
+        assert_eq!(worst([partly, succeeded]), Status::Partial);
+        assert_eq!(worst([partly, failed, succeeded]), Status::Failure);
+        assert_eq!(worst([Outcome::Over.status(), partly]), Status::Failure);
+        assert_eq!(Outcome::of(None).status(), Status::Success);
+        assert_eq!(delivered(Conclusion::Cancelled, 0), Outcome::Cancelled);
+    }
+
     fn report() -> Report {
         let waited = |id: &str, outcome| Waited {
             id: id.to_owned(),
@@ -214,7 +305,8 @@ mod tests {
         };
         Report {
             jobs: vec![
-                waited("a", Outcome::Delivered),
+                waited("a", delivered(Conclusion::Succeeded, 0)),
+                waited("p", delivered(Conclusion::PartlyFailed, 30)),
                 waited(
                     "b",
                     Outcome::Lost {
@@ -230,7 +322,8 @@ mod tests {
     fn people_see_what_became_of_each_job() {
         assert_eq!(
             report().to_string(),
-            "ID  OUTCOME\na   delivered\nb   lost: a hole\nc   not done yet\n"
+            "ID  OUTCOME\na   delivered, succeeded\np   delivered, partly-failed: 30 of 100 tasks failed\n\
+             b   lost: a hole\nc   not done yet\n"
         );
     }
 
@@ -239,7 +332,8 @@ mod tests {
         assert_eq!(
             serde_json::to_value(report()).unwrap(),
             serde_json::json!({"jobs": [
-                {"id": "a", "outcome": "delivered"},
+                {"id": "a", "outcome": "delivered", "conclusion": "succeeded", "tasks": 100, "failed": 0},
+                {"id": "p", "outcome": "delivered", "conclusion": "partly-failed", "tasks": 100, "failed": 30},
                 {"id": "b", "outcome": "lost", "why": "a hole"},
                 {"id": "c", "outcome": "waiting"},
             ]})

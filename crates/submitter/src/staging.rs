@@ -89,6 +89,12 @@ impl Staging {
         self.count
     }
 
+    /// Whether [`Staging::look_first`] found the id in use.
+    #[must_use]
+    pub const fn is_used(&self) -> bool {
+        self.is_used
+    }
+
     /// Appends tasks. When the future is dropped they may or may not be there: only [`Staging::abandon`] may follow.
     ///
     /// # Errors

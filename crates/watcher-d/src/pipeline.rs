@@ -16,7 +16,7 @@ mod failed;
 use std::{sync::Arc, time::Duration};
 
 use distjob_core::{
-    JobEntry, JobId, JobState, MemberName,
+    JobData, JobEntry, JobId, JobState, MemberName,
     store::{DropReply, Read, ReadRequest, Status},
     watcher::{FirstStep, Loss, Progress, Verdict, return_delay},
 };
@@ -168,7 +168,7 @@ impl Pipeline {
             },
             FirstStep::CleanUp => {
                 self.check_ours().await?;
-                self.drop_keys().await?;
+                self.drop_keys(&self.entry.data).await?;
                 self.delete(lock, &self.entry).await
             }
             FirstStep::Cancel => self.cancel(lock).await,
@@ -198,7 +198,7 @@ impl Pipeline {
     /// The job's whole result, durable, and not visible yet.
     async fn collect(&self) -> Result<Box<dyn Collected>, Setback> {
         let collecting = self.tools.sink.collect(&self.id, &self.entry.data.queue);
-        let mut failed = FailedTasks::new(self.entry.life, self.tools.config.watcher.keep_failed);
+        let mut failed = FailedTasks::new(&self.entry, self.tools.config.watcher.keep_failed);
         let collected = match self.feed(&*collecting, &mut failed).await {
             Ok(()) => collecting.finish().await.map_err(Setback::from),
             Err(setback) => {
@@ -290,7 +290,7 @@ impl Pipeline {
                 // Nobody has asked the store anything about it yet.
                 self.check_ours().await?;
             }
-            self.drop_keys().await?;
+            self.drop_keys(&entry.data).await?;
         }
         self.delete(lock, &entry).await
     }
@@ -341,7 +341,7 @@ impl Pipeline {
                 .open(&self.id, self.entry.life, data.count, &data.source)
         })
         .await?;
-        self.drop_keys().await?;
+        self.drop_keys(data).await?;
         let ended = self.delete(lock, &self.entry).await?;
         self.tools.metrics.jobs_cancelled.inc();
         tracing::info!(job.id = %self.id, queue = %data.queue, "cancelled");
@@ -352,13 +352,14 @@ impl Pipeline {
         self.tools.config.watcher.tombstone_ttl.as_secs().max(1)
     }
 
-    async fn drop_keys(&self) -> Result<(), Trouble> {
+    /// Leaves nothing but a tombstone, which tells how the job ended that is now as `data` says.
+    async fn drop_keys(&self, data: &JobData) -> Result<(), Trouble> {
         let ttl_s = self.tombstone_ttl_s();
-        let source = &self.entry.data.source;
+        let (source, ending) = (&data.source, data.ending());
         let reply = self
             .patiently(|| {
                 self.store()
-                    .drop_job(&self.id, self.entry.life, source, ttl_s, None)
+                    .drop_job(&self.id, self.entry.life, source, ttl_s, ending)
             })
             .await?;
         drill::point("dropped");

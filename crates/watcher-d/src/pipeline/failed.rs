@@ -11,8 +11,9 @@
 use std::{ops::ControlFlow, time::Duration};
 
 use distjob_core::{
-    Token, Zxid,
+    JobEntry, Token,
     store::{Push, PushRequest, Slice},
+    submission::FailedList,
     watcher::{Loss, each_row},
 };
 use distjob_runtime::store::StoreError;
@@ -34,6 +35,8 @@ const USELESS_TTL_S: u64 = 1;
 pub(super) struct FailedTasks {
     token: Token,
     list: List,
+    /// What stands in front of the first payload.
+    head: Option<Vec<u8>>,
     /// What comes next.
     batch: Vec<Vec<u8>>,
     batch_bytes: usize,
@@ -44,18 +47,19 @@ pub(super) struct FailedTasks {
 enum List {
     /// Nothing was asked yet: jobs in which nothing fails need no call.
     Untouched,
-    /// It has so many payloads, all of this attempt.
+    /// It is so long, all of this attempt.
     Has(u64),
     /// It is not to be, or cannot be.
     None,
 }
 
 impl FailedTasks {
-    /// That of a job in this life; nothing is kept unless it `is_wanted`.
-    pub(super) fn new(life: Zxid, is_wanted: bool) -> Self {
+    /// That of a job; nothing is kept unless it `is_wanted`.
+    pub(super) fn new(entry: &JobEntry, is_wanted: bool) -> Self {
         Self {
-            token: Token::of_failed(life),
+            token: FailedList::of(entry.life).token,
             list: if is_wanted { List::Untouched } else { List::None },
+            head: Some(FailedList::head(&entry.data.queue)),
             batch: Vec::new(),
             batch_bytes: 0,
         }
@@ -65,6 +69,7 @@ impl FailedTasks {
     fn take(&mut self, slice: &Slice) -> Result<bool, Loss> {
         each_row(slice, |row| {
             if row.outcome.is_err() {
+                self.batch.extend(self.head.take());
                 self.batch_bytes += row.task.len();
                 self.batch.push(row.task.to_vec());
             }
