@@ -58,7 +58,7 @@ impl Outside {
         Ok(Self {
             session: SessionSettings::new(&config.zookeeper)?,
             store: JobStore::new(&StoreSettings::try_from(&config.redis)?)?,
-            handlers: Handlers::built_in(&config.executor.queues),
+            handlers: Handlers::built_in(config)?,
         })
     }
 }

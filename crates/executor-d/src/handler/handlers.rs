@@ -1,12 +1,17 @@
 //! Which handler works on which queue.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
+use anyhow::{Context as _, bail};
 use distjob_core::QueueName;
 
 #[cfg(debug_assertions)]
 use super::Drill;
-use super::{Handler, OnThread, Prime};
+use super::{
+    Command, Concurrently, Handler, Http, OnThread, Prime,
+    process::{Bounds, Spawner},
+};
+use crate::config::{Config, HandlerKind, QueueConfig};
 
 /// The handler of each queue.
 #[derive(Clone, Debug, Default)]
@@ -47,14 +52,40 @@ impl Handlers {
 
     /// What the configuration names for each queue that is served. In a debug build, tests can make [`Prime`] a
     /// [`Drill`].
-    #[must_use]
-    pub fn built_in(queues: &[QueueName]) -> Self {
-        #[cfg(debug_assertions)]
-        if let Some(drill) = Drill::from_environment() {
-            let drill: Arc<dyn Handler> = Arc::new(OnThread::new(drill));
-            return Self::for_all(queues, &drill);
+    ///
+    /// # Errors
+    /// When what it says of a queue cannot be used after all.
+    pub fn built_in(config: &Config) -> anyhow::Result<Self> {
+        let mut handlers = Self::new();
+        for queue in &config.executor.queues {
+            let settings = config.queue(queue);
+            let handler =
+                built_in(settings).with_context(|| format!("set up the handler of queue {queue}"))?;
+            handlers.by_queue.insert(queue.clone(), handler);
         }
-        let prime: Arc<dyn Handler> = Arc::new(OnThread::new(Prime));
-        Self::for_all(queues, &prime)
+        Ok(handlers)
     }
+}
+
+fn built_in(config: &QueueConfig) -> anyhow::Result<Arc<dyn Handler>> {
+    match config.handler {
+        HandlerKind::Prime => Ok(prime()),
+        // One task in each slot: how many run at once is what slots are about.
+        HandlerKind::Http => Ok(Arc::new(Concurrently::new(Http::new(config)?, NonZeroUsize::MIN))),
+        HandlerKind::Command => Ok(Arc::new(Command::new(spawner(config)?, config))),
+        HandlerKind::Worker => bail!("this handler is not built in yet"),
+    }
+}
+
+fn spawner(config: &QueueConfig) -> anyhow::Result<Spawner> {
+    let bounds = Bounds::new(&config.bounds, &config.variables).context("use bounds.user")?;
+    Ok(Spawner::new(bounds))
+}
+
+fn prime() -> Arc<dyn Handler> {
+    #[cfg(debug_assertions)]
+    if let Some(drill) = Drill::from_environment() {
+        return Arc::new(OnThread::new(drill));
+    }
+    Arc::new(OnThread::new(Prime))
 }

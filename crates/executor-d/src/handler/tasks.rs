@@ -147,25 +147,23 @@ impl Tasks {
         tally.tasks_run += 1;
         tally.first = Some(tally.first.map_or(task.begun, |first| first.min(task.begun)));
         tally.last = Some(now);
-        if let Some(heard) = &mut state.heard {
-            heard.insert(task.index, verdict.clone());
-        }
         let account = Account {
             attempts: task.attempt,
             elapsed: now.saturating_duration_since(task.begun),
         };
-        match verdict {
-            Ok(value) => self.note(
-                state,
-                task.index,
-                &Record {
-                    outcome: Outcome::Ok(&value),
+        match &verdict {
+            Ok(value) => {
+                let record = Record {
+                    outcome: Outcome::Ok(value),
                     account: Some(account),
                     stderr: &[],
-                },
-                now,
-            ),
-            Err(failure) => self.fail(state, task.index, &failure, Some(account), now),
+                };
+                self.note(state, task.index, &record, now);
+            }
+            Err(failure) => self.fail(state, task.index, failure, Some(account), now),
+        }
+        if let Some(heard) = &mut state.heard {
+            heard.insert(task.index, verdict);
         }
     }
 
