@@ -6,6 +6,8 @@
 mod changes;
 #[path = "ctl/looks.rs"]
 mod looks;
+#[path = "ctl/queues.rs"]
+mod queues;
 #[path = "ctl/stores.rs"]
 mod stores;
 #[path = "ctl/waits.rs"]

@@ -14,6 +14,7 @@ mod ledger;
 mod queues;
 mod roster;
 mod session;
+mod switch;
 mod term;
 mod watch;
 
@@ -23,5 +24,6 @@ pub use ledger::{Created, JobRead, Ledger, Lock, Locking, Written};
 pub use queues::QueuesView;
 pub use roster::RosterView;
 pub use session::{ConnectionWatch, Session, SessionSettings, Settlement};
+pub use switch::Switched;
 pub use term::{Term, TermSettings};
 pub use watch::JobWatch;

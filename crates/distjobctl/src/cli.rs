@@ -55,9 +55,10 @@ pub enum Command {
     },
     /// Wait until the jobs are delivered; the status tells success
     ///
-    /// Ends with status 0 when every job was delivered, now or before, and with 1 when one of them was lost or cancelled,
-    /// never was, or is not done when --timeout is over. A job that ended long ago is known for the watchers'
-    /// tombstone_ttl.
+    /// Ends with status 0 when every job succeeded, now or before; with 3 when one of them is partly failed, by the policy
+    /// of its queue (tolerate and failed_from of the watchers); and with 1 when one failed, was lost or cancelled, never
+    /// was, or is not done when --timeout is over. A job that ended is remembered for the watchers' tombstone_ttl; of
+    /// one that ended longer ago nobody can tell, and the status is 1.
     Wait {
         /// The jobs
         #[arg(required = true)]
@@ -70,6 +71,30 @@ pub enum Command {
         /// The jobs
         #[arg(required = true)]
         ids: Vec<JobId>,
+    },
+    /// Submit the failed tasks of a finished job again, as a job of their own
+    ///
+    /// They are in the same queue and in the order that they had. The new job's id follows from the old one: to ask twice
+    /// makes one job. Failed tasks are kept for the watchers' tombstone_ttl.
+    Retry {
+        /// The finished job
+        id: JobId,
+    },
+    /// List the queues: their jobs, the tasks that wait, and who serves them
+    Queues,
+    /// Let executors begin no more tasks of queues; what runs ends, and jobs may be submitted all the same
+    ///
+    /// Holds until resume, also for executors that come later.
+    Pause {
+        /// The queues
+        #[arg(required = true)]
+        queues: Vec<QueueName>,
+    },
+    /// Let executors go on with queues
+    Resume {
+        /// The queues
+        #[arg(required = true)]
+        queues: Vec<QueueName>,
     },
     /// Put a lost job back, after its data was restored in Redis
     Restore {

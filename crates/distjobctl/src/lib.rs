@@ -6,18 +6,21 @@
 //!
 //! | command | fields of its JSON object |
 //! |---|---|
-//! | `status` | `ledger`, `executors`, `watchers`, `jobs` (how many in each state), `tasks`, `locks`, `unreadable`, `redis_error` |
+//! | `status` | `ledger`, `executors`, `watchers`, `queues`, `jobs` (how many in each state), `tasks`, `locks`, `unreadable`, `redis_error` |
+//! | `queues` | `queues` |
+//! | `pause`, `resume` | `queues`: `name`, `paused`, `outcome` of `done`, `already`, `replaced`, `executors` |
 //! | `jobs` | `jobs` (oldest first), `unreadable` |
 //! | `show` | `id`, `job`, `unreadable`, `watcher`, `store` (the partition) |
-//! | `wait` | `jobs`: `id`, `outcome` of `delivered`, `over`, `cancelled`, `lost`, `unknown`, `unreadable`, `waiting` |
+//! | `wait` | `jobs`: `id`, `outcome` of `delivered` (with `conclusion`, `tasks`, `failed`), `over`, `cancelled`, `lost`, `unknown`, `unreadable`, `waiting` |
+//! | `retry` | `id`, `failed`, `retry` (the new job), `outcome` of `submitted`, `already`, `nothing_failed` |
 //! | `cancel`, `restore` | `jobs`: `id`, `to`, `outcome` of `done`, `already`, `refused`, `unknown`, `unreadable` |
 //! | `gc` | `dry_run`, `dropped`, `kept` |
 //! | `accept-store` | `ledger`, `mark_before`, `changed`, `jobs` |
 //!
 //! Znodes of other programs among the jobs are listed with the reason why they are no jobs, and otherwise left alone.
 //!
-//! **Architecture invariant:** no command writes more than its one versioned change of a znode, its one `drop`, or the
-//! ledger mark. What follows from it is done by the daemons.
+//! **Architecture invariant:** no command writes more than its one versioned change of a znode for each job or queue, its
+//! one `drop`, or the ledger mark. What follows from it is done by the daemons.
 
 mod accept;
 mod cancel;
@@ -26,6 +29,8 @@ mod config;
 mod gc;
 mod jobs;
 mod output;
+mod queues;
+mod retry;
 mod show;
 mod status;
 mod survey;
@@ -44,6 +49,7 @@ pub use cli::{Args, Command, Options, State};
 pub use config::{Config, CtlConfig, EMBEDDED_CONFIG};
 
 use output::Output;
+use queues::Switch;
 
 /// How long a store may stay away when nothing else was said.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,16 +65,18 @@ pub async fn run(
     stop: Stop,
 ) -> anyhow::Result<Status> {
     let is_wait = matches!(command, Command::Wait { .. });
+    // A job that was created must be made safe, or taken back.
+    let hears_of_stop = matches!(command, Command::Retry { .. });
     let limit = options
         .timeout
         .unwrap_or(if is_wait { wait::PATIENCE } else { PATIENCE });
-    let reach = Reach::new(ReachSettings {
+    let reach = Arc::new(Reach::new(ReachSettings {
         zookeeper: config.zookeeper.clone(),
         redis: config.redis.clone(),
         limit,
         directories: Directories::Expect,
         say: Arc::new(|text| tracing::warn!("{text}")),
-    })?;
+    })?);
     let output = Output { json: options.json };
     let work = async {
         match command {
@@ -77,14 +85,22 @@ pub async fn run(
             Command::Show { id } => show::run(&reach, output, &id).await,
             Command::Wait { ids } => wait::run(&reach, output, ids, options.timeout).await,
             Command::Cancel { ids } => cancel::cancel(&reach, output, ids).await,
+            Command::Queues => queues::run(&reach, output).await,
+            Command::Pause { queues } => queues::switch(&reach, output, queues, Switch::Pause).await,
+            Command::Resume { queues } => queues::switch(&reach, output, queues, Switch::Resume).await,
             Command::Restore { id } => cancel::restore(&reach, output, &id).await,
             Command::Gc { dry_run } => {
                 gc::run(&reach, output, dry_run, config.distjobctl.tombstone_ttl).await
             }
             Command::AcceptStore => accept::run(&reach, output).await,
+            Command::Retry { id } => retry::run(&reach, output, &id, &stop).await,
         }
     };
-    let outcome = stop.unless_requested(work).await;
+    let outcome = if hears_of_stop {
+        Some(work.await)
+    } else {
+        stop.unless_requested(work).await
+    };
     reach.leave().await;
     outcome.context("interrupted")?
 }

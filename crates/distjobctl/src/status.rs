@@ -5,13 +5,14 @@ use std::{
     fmt::{self, Display, Formatter},
 };
 
-use distjob_core::{JobState, MemberInfo, MemberName, Role, Roster};
+use distjob_core::{JobId, JobState, MemberInfo, MemberName, Role, Roster};
 use distjob_runtime::{exit, reach::Reach};
 use serde::Serialize;
 
 use crate::{
     output::{Output, counted, since, span, table},
-    survey::{self, LedgerReport, Survey, Unreadable},
+    queues::{self, Queue, show_queues},
+    survey::{self, LedgerReport, Progress, Survey, Unreadable},
 };
 
 /// So many queues or jobs of a member are shown to people.
@@ -23,6 +24,8 @@ struct Report {
     ledger: Option<LedgerReport>,
     executors: Vec<Member>,
     watchers: Vec<Member>,
+    /// By name.
+    queues: Vec<Queue>,
     /// How many jobs are in each state.
     jobs: BTreeMap<&'static str, u64>,
     /// `null` when redis does not answer.
@@ -69,17 +72,20 @@ pub(crate) async fn run(reach: &Reach, output: Output) -> anyhow::Result<exit::S
         Err(error) => return Err(error),
     };
     let survey = Survey::read(reach).await?;
-    let tasks = match &redis_error {
-        None => Some(tasks(reach, &survey).await?),
+    let progress = match &redis_error {
+        None => Some(survey.progress(reach).await?),
         Some(_) => None,
     };
+    let executors = survey::roster(reach, Role::Executor).await?;
+    let switches = queues::switchboard(reach).await?;
     let locks = survey::locks(reach).await?;
     let report = Report {
         ledger,
-        executors: members(&*survey::roster(reach, Role::Executor).await?, &[]),
+        executors: members(&executors, &[]),
         watchers: members(&*survey::roster(reach, Role::Watcher).await?, &locks),
+        queues: queues::gather(&survey, progress.as_ref(), &executors, &switches),
         jobs: by_state(&survey),
-        tasks,
+        tasks: progress.map(|progress| tasks(&survey, &progress)),
         locks: locks
             .into_iter()
             .map(|(job, watcher)| Lock { job, watcher })
@@ -97,17 +103,16 @@ fn is_redis_away(error: &anyhow::Error) -> bool {
         .is_some_and(|store| *store == exit::StoreUnreachable("redis"))
 }
 
-async fn tasks(reach: &Reach, survey: &Survey) -> anyhow::Result<Tasks> {
-    let progress = survey.progress(reach).await?;
+fn tasks(survey: &Survey, progress: &BTreeMap<JobId, Progress>) -> Tasks {
     let open = survey
         .jobs
         .values()
         .filter(|entry| entry.data.state != JobState::Uploaded);
-    Ok(Tasks {
+    Tasks {
         total: open.map(|entry| entry.data.count).sum(),
         committed: progress.values().map(|progress| progress.committed).sum(),
         failed: progress.values().map(|progress| progress.failed).sum(),
-    })
+    }
 }
 
 fn by_state(survey: &Survey) -> BTreeMap<&'static str, u64> {
@@ -141,6 +146,9 @@ impl Display for Report {
         }
         show_members(f, "executor", &self.executors)?;
         show_members(f, "watcher", &self.watchers)?;
+        if !self.queues.is_empty() {
+            writeln!(f, "{}", show_queues(&self.queues))?;
+        }
         let total: u64 = self.jobs.values().sum();
         write!(f, "{}", counted(total, "job"))?;
         let mut separator = ": ";
@@ -245,6 +253,15 @@ mod tests {
                 info: Some(info),
                 watching: ["a", "b", "c", "d", "e", "f"].map(str::to_owned).into(),
             }],
+            queues: vec![Queue {
+                name: "primes".to_owned(),
+                paused: true,
+                executors: 0,
+                slots: 0,
+                jobs: BTreeMap::from([("subm", 2)]),
+                tasks: 10,
+                waiting: Some(6),
+            }],
             jobs: BTreeMap::from([("subm", 2), ("lost", 1), ("prcd", 0)]),
             tasks: Some(Tasks {
                 total: 10,
@@ -268,6 +285,9 @@ mod tests {
 1 watcher
 NAME      HOST   PID  SLOTS  FOR  WATCHES
 alpha-42  alpha  42   2      0s   a, b, c, d, e, and 1 more
+
+QUEUE   JOBS  WAITING TASKS  EXECUTORS  SLOTS  STATE
+primes  2     6              0          0      paused
 
 3 jobs: 2 subm, 1 lost
 4 of 10 tasks done, 1 of them failed
