@@ -22,5 +22,7 @@ mod lives;
 mod losses;
 #[path = "store/machine.rs"]
 mod machine;
+#[path = "store/rates.rs"]
+mod rates;
 #[path = "store/steps.rs"]
 mod steps;

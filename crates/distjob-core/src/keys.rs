@@ -9,11 +9,12 @@
 //! | `<prefix>{<id>}:leases` | hash | holder → `lo:hi:attempts,…` |
 //! | `<prefix>{<id>}:freed` | list | ranges that were given back, `lo:hi:attempts` |
 //! | `<prefix>{<id>}:results` | hash | `lo` → `upto:` and the packed outcomes of `[lo, upto)` |
+//! | `<prefix>rate:{<queue>}` | hash, expires | a queue's bucket of tokens: `parts`, `per`, `at` |
 //! | `<prefix>ledger` | string | the creation zxid of `<root>/jobs`: to which ledger this store belongs |
 //!
 //! A plain list's whole key is the id, and the id stands in braces in all the others: one hash slot a job.
 
-use crate::{JobId, Token};
+use crate::{JobId, QueueName, Token};
 
 /// Why a text cannot be the prefix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,12 @@ impl KeyScheme {
     #[must_use]
     pub fn ledger_mark(&self) -> String {
         format!("{}ledger", self.prefix)
+    }
+
+    /// The bucket of tokens that bounds how fast tasks of this queue begin.
+    #[must_use]
+    pub fn rate(&self, queue: &QueueName) -> String {
+        format!("{}rate:{{{queue}}}", self.prefix)
     }
 
     /// The list that `source` stands for.

@@ -1,8 +1,12 @@
 //! How many tasks of a queue may begin in a time.
 
+mod bucket;
+
 use std::{fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+pub use bucket::{Bucket, Limit, PARTS_MAX, Tokens};
 
 /// A bound on how many tasks begin in a time; read and written like `"100/s"`, `"30/min"`, `"5/h"`, or `"unlimited"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

@@ -22,9 +22,10 @@
 //! | `status` | what a watcher decides by | [`Status`] |
 //! | `drop` | forget the job, but for a tombstone | [`DropReply`] |
 //! | `staged` | the next tasks of a list that was not opened | payloads |
+//! | `take` | may so many tasks of this queue begin? | [`Tokens`](crate::rate::Tokens) |
 //! | `inspect` | everything, for people | [`Inspection`] |
 //!
-//! Every script but `push` names the life `J` of the id that it speaks of. The store's `meta` names the life that it
+//! Every script of a job but `push` and `staged` names the life `J` of the id that it speaks of. The store's `meta` names the life that it
 //! knows: an older one is as good as absent, a newer one makes the caller's view stale.
 //!
 //! [`model::Model`] does the same in plain Rust. A state machine test drives it and the scripts side by side.
@@ -61,7 +62,7 @@ mod request;
 mod wire;
 
 pub use inspection::{Inspection, Meta, MetaState};
-pub use parse::{parse_freed, parse_staged};
+pub use parse::{parse_freed, parse_staged, parse_tokens};
 pub use reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status};
 pub use request::{ClaimRequest, CommitRequest, Isolated, PushRequest, ReadRequest, ReleaseRequest};
 pub use wire::ReplyError;

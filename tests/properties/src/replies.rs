@@ -1,7 +1,7 @@
 //! What the store answers.
 
 use distjob_core::store::{
-    Claim, Commit, DropReply, Inspection, Open, Push, Read, Status, parse_freed, parse_staged,
+    Claim, Commit, DropReply, Inspection, Open, Push, Read, Status, parse_freed, parse_staged, parse_tokens,
 };
 use distjob_core::watcher::{Loss, Progress, each_row};
 
@@ -23,6 +23,7 @@ pub fn replies(bytes: &[u8]) {
         Inspection::parse(reply()),
         parse_freed(reply()),
         parse_staged(reply()),
+        parse_tokens(reply()),
     );
     match Claim::parse(reply()) {
         Ok(Claim::Lease(grant)) => {

@@ -6,8 +6,9 @@
 use std::{sync::Arc, time::Duration};
 
 use distjob_core::{
-    Holder, JobId, KeyScheme, MemberName, Outcome, Packed, Source, Token, Zxid,
-    store::{ClaimRequest, CommitRequest, Inspection, Isolated, PushRequest, ReadRequest},
+    Holder, JobId, KeyScheme, MemberName, Outcome, Packed, QueueName, Source, TaskRange, Token, Zxid,
+    conclusion::{Conclusion, Ending},
+    store::{ClaimRequest, CommitRequest, Inspection, Isolated, PushRequest, ReadRequest, ReleaseRequest},
 };
 use distjob_runtime::store::{Freeing, JobStore, StoreError, StoreSettings};
 use distjob_simulation::{
@@ -40,6 +41,9 @@ enum Call {
     Free,
     Read,
     Status,
+    Release,
+    Staged,
+    Take,
     Drop,
     Inspect,
     Mark,
@@ -50,11 +54,14 @@ enum Call {
     Memory,
 }
 
-const CALLS: [Call; 15] = [
+const CALLS: [Call; 18] = [
     Call::Push,
+    Call::Staged,
     Call::Open,
     Call::Claim,
     Call::Commit,
+    Call::Release,
+    Call::Take,
     Call::Read,
     Call::Free,
     Call::Status,
@@ -82,6 +89,14 @@ const TTL_S: u64 = 2;
 
 /// When they are gone for certain.
 const PAST: Duration = Duration::from_secs(TTL_S + 1);
+
+fn ending() -> Ending {
+    Ending {
+        count: 3,
+        failed: 1,
+        conclusion: Conclusion::PartlyFailed,
+    }
+}
 
 /// Makes a call about a job of three tasks.
 async fn make(call: Call, store: &JobStore, id: &str) -> String {
@@ -126,6 +141,20 @@ async fn make(call: Call, store: &JobStore, id: &str) -> String {
             };
             words(store.commit(&id, &request).await)
         }
+        Call::Release => {
+            let request = ReleaseRequest {
+                life: LIFE,
+                holder: &holder,
+                range: TaskRange::new(1, 2).unwrap(),
+            };
+            words(store.release(&id, &request).await)
+        }
+        Call::Staged => words(store.staged(&id, &token, 1, 9).await),
+        // How long it is to the next one depends on how fast the machine is.
+        Call::Take => {
+            let taken = store.take_tokens(&QueueName::default_queue(), "2/h".parse().unwrap(), 2, 3);
+            words(taken.await.map(|tokens| tokens.granted))
+        }
         Call::Free => words(store.free(&id, LIFE, &holder, Freeing::Dead).await),
         Call::Read => {
             let request = ReadRequest {
@@ -137,7 +166,7 @@ async fn make(call: Call, store: &JobStore, id: &str) -> String {
             words(store.read(&id, request).await)
         }
         Call::Status => words(store.status(&id, LIFE, 3, &source).await),
-        Call::Drop => words(store.drop_job(&id, LIFE, &source, TTL_S, None).await),
+        Call::Drop => words(store.drop_job(&id, LIFE, &source, TTL_S, Some(ending())).await),
         Call::Inspect => words(store.inspect(&id, &source).await.map(|inspection| Inspection {
             // What is left of it depends on how fast the machine is.
             meta_ttl_s: inspection.meta_ttl_s.map(|_| TTL_S),

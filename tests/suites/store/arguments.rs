@@ -1,6 +1,6 @@
 //! Hostile arguments: refused in words, and nothing changes.
 
-use distjob_core::Token;
+use distjob_core::{QueueName, Token};
 use distjob_runtime::store::scripts;
 use redis::aio::MultiplexedConnection;
 
@@ -26,6 +26,7 @@ fn valid(fixture: &Fixture) -> Vec<Valid> {
     let (meta, tasks, leases) = (&keys.meta, &keys.tasks, &keys.leases);
     let (freed, results) = (&keys.freed, &keys.results);
     let list = fixture.store.keys().source(&fixture.id, &token(OTHER_SOURCE));
+    let bucket = fixture.store.keys().rate(&QueueName::default_queue());
     let (life, holder) = (LIFE.to_string(), holder("b").to_string());
     let call =
         |name: &'static str, keys: &[&String], args: &[&str], (checked, least): (usize, usize)| Valid {
@@ -60,6 +61,7 @@ fn valid(fixture: &Fixture) -> Vec<Valid> {
             &[&life, "4"],
             (2, 2),
         ),
+        call("take", &[&bucket], &["10", "1000000", "5", "1"], (4, 4)),
         call("staged", &[&list], &["0", "2"], (2, 2)),
         call(
             "release",
@@ -203,6 +205,9 @@ async fn numbers_that_make_no_sense_together_are_refused() {
     refused("drop", 4, "5", &mut raw).await;
     for word in ["", "Failed", "a b", "a1", "a:b", &"a".repeat(33)] {
         refused("drop", 5, word, &mut raw).await;
+    }
+    for (position, arg) in [(0, "0"), (1, "0"), (2, "0"), (2, "5000000000")] {
+        refused("take", position, arg, &mut raw).await;
     }
     refused("release", 2, "2", &mut raw).await;
     for range in ["2:2", "3:2", ":2", "2:", "1:2:3", "1:2,3:4", "0:281474976710657"] {

@@ -1,12 +1,12 @@
 //! Reading replies: flat lists of strings, a word first. The list is taken by value: payloads are moved, not copied.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use super::{
     reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status},
     wire::{Parts, ReplyError, bad},
 };
-use crate::{Lease, TaskRange};
+use crate::{Lease, TaskRange, rate::Tokens};
 
 impl Push {
     /// Reads the reply.
@@ -140,6 +140,24 @@ pub fn parse_freed(reply: Vec<Vec<u8>>) -> Result<u64, ReplyError> {
         "ok" => {
             let count = parts.parse("number of ranges")?;
             parts.end(count)
+        }
+        word => Err(ReplyError::Word(word.to_owned())),
+    }
+}
+
+/// Reads the reply of `take`.
+///
+/// # Errors
+/// When it is none of this script's.
+pub fn parse_tokens(reply: Vec<Vec<u8>>) -> Result<Tokens, ReplyError> {
+    let mut parts = Parts::new(reply);
+    match parts.text("word")?.as_str() {
+        "ok" => {
+            let tokens = Tokens {
+                granted: parts.parse("number of tokens")?,
+                wait: Duration::from_micros(parts.parse("wait")?),
+            };
+            parts.end(tokens)
         }
         word => Err(ReplyError::Word(word.to_owned())),
     }
@@ -337,7 +355,8 @@ mod tests {
             let parts: Vec<&str> = [word.as_str()].into_iter().chain(rest.iter().map(String::as_str)).collect();
             let reply = || reply(&parts);
             let _ = (Push::parse(reply()), Open::parse(reply()), Claim::parse(reply()), Commit::parse(reply()));
-            let _ = (parse_freed(reply()), parse_staged(reply()), Read::parse(reply(), 0), Status::parse(reply()));
+            let _ = (parse_freed(reply()), parse_staged(reply()), parse_tokens(reply()));
+            let _ = ( Read::parse(reply(), 0), Status::parse(reply()));
             let _ = (DropReply::parse(reply()), Inspection::parse(reply()));
         }
     }

@@ -3,11 +3,13 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher as _},
     sync::Arc,
+    time::Duration,
 };
 
 use distjob_core::{
-    Holder, JobId, KeyScheme, Source, Token, Zxid,
+    Holder, JobId, KeyScheme, QueueName, Source, Token, Zxid,
     conclusion::Ending,
+    rate::{Limit, Rate, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
         ReadRequest, ReleaseRequest, Status,
@@ -230,6 +232,30 @@ impl JobStore {
     pub async fn inspect(&self, id: &JobId, source: &Source) -> Result<Inspection, StoreError> {
         let call = self.begin(Some(id)).await?;
         let result = call.line().inspect(id, source).await;
+        call.end(result)
+    }
+
+    /// Asks whether so many tasks of a queue may begin, and takes as many tokens as there are of its bucket, which all
+    /// executors share. `burst` is how many the bucket holds, 0 for the [usual number](Rate::usual_burst). Without a limit
+    /// all are granted, and the store is not asked.
+    ///
+    /// # Errors
+    /// See [the module](super). After an unclear one the tokens may be gone: asked again, it takes others.
+    pub async fn take_tokens(
+        &self,
+        queue: &QueueName,
+        rate: Rate,
+        burst: u32,
+        want: u32,
+    ) -> Result<Tokens, StoreError> {
+        let Some(limit) = Limit::new(rate, burst) else {
+            return Ok(Tokens {
+                granted: want,
+                wait: Duration::ZERO,
+            });
+        };
+        let call = self.begin(None).await?;
+        let result = call.line().take_tokens(queue, limit, want).await;
         call.end(result)
     }
 

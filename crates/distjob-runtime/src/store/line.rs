@@ -5,8 +5,9 @@
 //! in a simulation.
 
 use distjob_core::{
-    Holder, JobId, Source, Token, Zxid,
+    Holder, JobId, QueueName, Source, Token, Zxid,
     conclusion::Ending,
+    rate::{Limit, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
         ReadRequest, ReleaseRequest, Status,
@@ -76,6 +77,9 @@ pub trait Line: Send + Sync + 'static {
 
     /// See [`JobStore::inspect`](super::JobStore::inspect).
     fn inspect<'a>(&'a self, id: &'a JobId, source: &'a Source) -> Reply<'a, Inspection>;
+
+    /// See [`JobStore::take_tokens`](super::JobStore::take_tokens).
+    fn take_tokens<'a>(&'a self, queue: &'a QueueName, limit: Limit, want: u32) -> Reply<'a, Tokens>;
 
     /// See [`JobStore::ledger_mark`](super::JobStore::ledger_mark).
     fn ledger_mark(&self) -> Reply<'_, Option<Zxid>>;

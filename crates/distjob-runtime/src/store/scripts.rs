@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use distjob_core::{
     job::TASKS_MAX,
+    rate::PARTS_MAX,
     store::{FREED_LISTED_MAX, FREED_SCANNED_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX},
 };
 use futures::future::try_join_all;
@@ -24,6 +25,7 @@ pub(super) struct Scripts {
     pub(super) drop: Script,
     pub(super) inspect: Script,
     pub(super) staged: Script,
+    pub(super) take: Script,
 }
 
 pub(super) struct Script(redis::Script);
@@ -48,12 +50,13 @@ impl Scripts {
             drop: vital(include_str!("lua/drop.lua")),
             inspect: vital(include_str!("lua/inspect.lua")),
             staged: vital(include_str!("lua/staged.lua")),
+            take: vital(include_str!("lua/take.lua")),
         }
     }
 }
 
 impl Scripts {
-    fn all(&self) -> [(&'static str, &Script); 11] {
+    fn all(&self) -> [(&'static str, &Script); 12] {
         [
             ("push", &self.push),
             ("open", &self.open),
@@ -66,6 +69,7 @@ impl Scripts {
             ("drop", &self.drop),
             ("inspect", &self.inspect),
             ("staged", &self.staged),
+            ("take", &self.take),
         ]
     }
 }
@@ -90,7 +94,8 @@ impl Script {
         let prelude = include_str!("lua/prelude.lua");
         let limits = format!(
             "local TASKS_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX = {TASKS_MAX}, {GRANT_TASKS_MAX}, {STAGED_BYTES_MAX}\n\
-             local FREED_LISTED_MAX, FREED_SCANNED_MAX = {FREED_LISTED_MAX}, {FREED_SCANNED_MAX}"
+             local FREED_LISTED_MAX, FREED_SCANNED_MAX = {FREED_LISTED_MAX}, {FREED_SCANNED_MAX}\n\
+             local PARTS_MAX = {PARTS_MAX}"
         );
         Self(redis::Script::new(&format!(
             "{flags}\n{limits}\n{prelude}\n{body}"

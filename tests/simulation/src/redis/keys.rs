@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use distjob_core::{
-    JobId, Source, Zxid,
+    JobId, QueueName, Source, Zxid,
+    rate::Bucket,
     store::{MetaState, model::Model},
 };
 use tokio::time::Instant;
@@ -13,6 +14,8 @@ use tokio::time::Instant;
 pub(super) struct Keys {
     jobs: BTreeMap<JobId, Job>,
     pub(super) mark: Option<Zxid>,
+    /// The buckets of tokens. One that is full again is as good as none.
+    pub(super) buckets: BTreeMap<QueueName, Bucket>,
 }
 
 /// The keys of one job.

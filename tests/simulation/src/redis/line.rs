@@ -3,8 +3,9 @@
 use std::{io, sync::Arc, time::Duration};
 
 use distjob_core::{
-    Holder, JobId, Source, Token, Zxid,
+    Holder, JobId, QueueName, Source, Token, Zxid,
     conclusion::Ending,
+    rate::{Limit, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
         ReadRequest, ReleaseRequest, Status,
@@ -209,6 +210,11 @@ impl Line for SimulatedLine {
     fn inspect<'a>(&'a self, id: &'a JobId, source: &'a Source) -> Reply<'a, Inspection> {
         let (id, source) = (id.clone(), source.clone());
         self.script(move |redis| redis.inspect(&id, &source))
+    }
+
+    fn take_tokens<'a>(&'a self, queue: &'a QueueName, limit: Limit, want: u32) -> Reply<'a, Tokens> {
+        let queue = queue.clone();
+        self.script(move |redis| redis.take_tokens(&queue, limit, want))
     }
 
     fn ledger_mark(&self) -> Reply<'_, Option<Zxid>> {

@@ -3,8 +3,9 @@
 use std::{collections::VecDeque, time::Duration};
 
 use distjob_core::{
-    Holder, JobId, Source, TaskRange, Token, Zxid,
+    Holder, JobId, QueueName, Source, TaskRange, Token, Zxid,
     conclusion::Ending,
+    rate::{Bucket, Limit, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, MetaState, Open, Push,
         PushRequest, Read, ReadRequest, ReleaseRequest, Status,
@@ -31,6 +32,8 @@ pub(super) struct State {
     pub(super) refusal: Option<Refusal>,
     pub(super) bug: Option<Bug>,
     pub(super) record: Record,
+    /// When its clock was looked at first.
+    born: Option<Instant>,
 }
 
 /// A write, and how to undo it.
@@ -43,6 +46,7 @@ struct Write {
 enum Before {
     Job(JobId, Box<Job>),
     Mark(Option<Zxid>),
+    Bucket(QueueName, Option<Bucket>),
 }
 
 /// What a call does to the amount of data.
@@ -92,6 +96,8 @@ impl State {
             undone += 1;
             match before {
                 Before::Mark(mark) => self.keys.mark = mark,
+                Before::Bucket(queue, None) => drop(self.keys.buckets.remove(&queue)),
+                Before::Bucket(queue, Some(bucket)) => drop(self.keys.buckets.insert(queue, bucket)),
                 Before::Job(id, job) => {
                     if let Some((life, range)) = outcomes {
                         self.record.uncommit(&id, life, range);
@@ -275,6 +281,22 @@ impl Redis {
             meta_ttl_s: job.tombstone_ttl_s(),
             ..job.model.inspect(source)
         })
+    }
+
+    pub(super) fn take_tokens(&self, queue: &QueueName, limit: Limit, want: u32) -> Answer<Tokens> {
+        let mut state = self.state();
+        state.admit(Access::Script)?;
+        let born = *state.born.get_or_insert_with(Instant::now);
+        let now_us = born.elapsed().as_micros() as u64;
+        let before = state.keys.buckets.get(queue).copied();
+        let (bucket, tokens) = Bucket::take(before, limit, now_us, want);
+        state.remember(Write {
+            before: Before::Bucket(queue.clone(), before),
+            outcomes: None,
+        });
+        state.keys.buckets.insert(queue.clone(), bucket);
+        self.note(|| format!("redis take {queue}: {tokens:?}"));
+        Ok(tokens)
     }
 
     pub(super) fn ledger_mark(&self) -> Answer<Option<Zxid>> {

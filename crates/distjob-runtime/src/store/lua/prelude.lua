@@ -8,8 +8,8 @@
 --   * replies are flat lists of strings, a word first. Numbers are formatted here, never by Lua's own rules;
 --   * a zxid is 16 hex digits compared as text, because a number of Lua has 53 bits.
 
--- TASKS_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX, FREED_LISTED_MAX and FREED_SCANNED_MAX stand before this text;
--- scripts.rs takes them from distjob-core.
+-- TASKS_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX, FREED_LISTED_MAX, FREED_SCANNED_MAX and PARTS_MAX stand before this
+-- text; scripts.rs takes them from distjob-core.
 local TTL_S_MAX = 315360000 -- ten years
 local UNPACK_MAX = 4000 -- Lua's stack holds 8000
 

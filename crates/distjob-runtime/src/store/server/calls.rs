@@ -1,11 +1,12 @@
 //! One method a script: arguments in, the reply parsed.
 
 use distjob_core::{
-    Holder, JobId, Source, Token, Zxid,
+    Holder, JobId, QueueName, Source, Token, Zxid,
     conclusion::Ending,
+    rate::{Limit, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
-        Read, ReadRequest, ReleaseRequest, Status, parse_freed, parse_staged,
+        Read, ReadRequest, ReleaseRequest, Status, parse_freed, parse_staged, parse_tokens,
     },
 };
 use futures::FutureExt as _;
@@ -151,6 +152,16 @@ impl Line for RedisLine {
         let script = &SCRIPTS.inspect;
         let cmd = self.on_all(script, id, source);
         self.run(script, cmd, Inspection::parse)
+    }
+
+    fn take_tokens<'a>(&'a self, queue: &'a QueueName, limit: Limit, want: u32) -> Reply<'a, Tokens> {
+        let script = &SCRIPTS.take;
+        let mut cmd = script.on([&self.keys.rate(queue)], 4, 48);
+        cmd.arg(limit.tasks())
+            .arg(limit.per_us())
+            .arg(limit.burst())
+            .arg(want);
+        self.run(script, cmd, parse_tokens)
     }
 
     fn ledger_mark(&self) -> Reply<'_, Option<Zxid>> {
