@@ -25,13 +25,13 @@
 //! ```
 
 mod book;
+mod command;
 mod concurrently;
 mod failure;
 mod handlers;
 mod http;
 mod on_thread;
 mod prime;
-#[cfg_attr(not(test), expect(dead_code, reason = "the handlers that start processes come next"))]
 mod process;
 mod stretch;
 mod task;
@@ -60,7 +60,10 @@ pub use self::{
     tasks::Tasks,
     trial::Trial,
 };
-pub(crate) use self::tasks::{CommitLimits, Terms};
+pub(crate) use self::{
+    process::processes_ended,
+    tasks::{CommitLimits, Terms},
+};
 
 /// What a handler says of a task: its value, or why there is none.
 pub type Verdict = Result<Cow<'static, [u8]>, Failure>;

@@ -126,4 +126,7 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
             break;
         }
     }
+    // The handlers go with it, and with them the processes that they keep.
+    drop(executor);
+    handler::processes_ended(&settings).await;
 }

@@ -14,6 +14,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    distjob_executor::launcher::run_if_asked();
     let args = Args::parse();
     let program = Program {
         name: "executor-d",

@@ -8,7 +8,8 @@ use distjob_core::QueueName;
 #[cfg(debug_assertions)]
 use super::Drill;
 use super::{
-    Command, Concurrently, Handler, Http, OnThread, Prime,
+    Concurrently, Handler, Http, OnThread, Prime,
+    command::Command,
     process::{Bounds, Spawner},
 };
 use crate::config::{Config, HandlerKind, QueueConfig};

@@ -17,6 +17,7 @@ mod bounds;
 mod environment;
 mod finish;
 mod group;
+mod lines;
 mod patience;
 mod pipes;
 mod reaper;
@@ -30,8 +31,9 @@ pub(crate) use self::{
     bounds::Bounds,
     finish::{End, Finished},
     group::Group,
+    lines::{LineTooLong, Lines},
     patience::Patience,
     pipes::{Output, Tail, TooMuch, Whole},
-    reaper::all_gone,
+    reaper::processes_ended,
     spawner::{Child, Input, Spawner, StartError},
 };

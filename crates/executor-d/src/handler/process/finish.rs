@@ -76,7 +76,6 @@ impl Child {
             unfed,
             mut stdout,
             mut stderr,
-            begun: _,
         } = self;
         let mut tail = Tail::new(bounds.stderr_max.max(TAIL_MIN));
         let verdict = {

@@ -47,11 +47,6 @@ impl Group {
         Ok(Self(Some(leader)))
     }
 
-    /// The id of the group and of the process that leads it.
-    pub(crate) fn id(&self) -> Option<u32> {
-        self.0.as_ref().map(|leader| leader.process.id())
-    }
-
     /// Returns when the leader has ended. It is not reaped yet.
     ///
     /// # Cancel safety

@@ -5,6 +5,10 @@ use std::{sync::LazyLock, time::Duration};
 use tokio::{runtime::Handle, sync::watch, time::timeout};
 
 use super::group::Leader;
+use crate::Config;
+
+/// What it may take until a process that was killed is gone.
+const SLACK: Duration = Duration::from_secs(1);
 
 /// How many groups are being ended.
 static DYING: LazyLock<watch::Sender<usize>> = LazyLock::new(|| watch::Sender::new(0));
@@ -41,12 +45,26 @@ pub(super) fn adopt(mut leader: Leader, patience: Duration) {
     });
 }
 
-/// Waits until all processes are gone that were left to be ended in the background, at most for `limit`: each is killed
-/// after the `kill_after` of its queue. Returns how many there still are.
+/// Waits until all processes are gone that were left to be ended in the background, as long as the configuration gives
+/// them, and a little longer.
 ///
 /// # Cancel safety
 /// Safe.
-pub(crate) async fn all_gone(limit: Duration) -> usize {
+pub(crate) async fn processes_ended(config: &Config) {
+    let queues = &config.executor.queues;
+    let kill_after = queues
+        .iter()
+        .map(|queue| config.queue(queue).bounds.kill_after)
+        .max();
+    // One that was dismissed may take that long to end by itself, and as long again when it is told to.
+    let left = all_gone(kill_after.unwrap_or_default() * 2 + SLACK).await;
+    if left > 0 {
+        tracing::warn!(left, "some processes are still there, though they were killed");
+    }
+}
+
+/// As [`processes_ended`], at most for `limit`. Returns how many there still are.
+pub(super) async fn all_gone(limit: Duration) -> usize {
     let mut dying = DYING.subscribe();
     // The sender is static, so the channel does not close.
     let _ = timeout(limit, dying.wait_for(|count| *count == 0)).await;

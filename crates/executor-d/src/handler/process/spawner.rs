@@ -10,7 +10,7 @@ use std::{
 
 use rustix::io::Errno;
 use thiserror::Error;
-use tokio::{net::unix::pipe, time::Instant};
+use tokio::net::unix::pipe;
 
 use super::{Bounds, group::Group};
 use crate::launcher;
@@ -58,8 +58,13 @@ pub(crate) struct Child {
     pub(crate) stdout: pipe::Receiver,
     /// Its standard error.
     pub(crate) stderr: pipe::Receiver,
-    /// When it was started.
-    pub(crate) begun: Instant,
+}
+
+impl Child {
+    /// The same, with what [`finish`](Self::finish) is to write to it after its start with [`Input::Pipe`].
+    pub(crate) fn with_input(self, input: Vec<u8>) -> Self {
+        Self { unfed: input, ..self }
+    }
 }
 
 /// Starts the processes of a queue.
@@ -121,7 +126,6 @@ impl Spawner {
             command.current_dir(directory);
         }
         let (stdin, unfed) = supply(&mut command, input)?;
-        let begun = Instant::now();
         let mut process = command.spawn()?;
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         let group = Group::new(process, bounds.kill_after)?;
@@ -134,7 +138,6 @@ impl Spawner {
             unfed,
             stdout: pipe::Receiver::from_owned_fd(stdout.into())?,
             stderr: pipe::Receiver::from_owned_fd(stderr.into())?,
-            begun,
         })
     }
 

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, time::Duration};
 use rustix::process::{Pid, test_kill_process};
 use tokio::time::{Instant, sleep};
 
-use super::{Bounds, Child, End, Input, Patience, Spawner, StartError, Whole, all_gone};
+use super::{Bounds, Child, End, Input, Patience, Spawner, StartError, Whole, reaper::all_gone};
 
 /// More than anything here takes, by far.
 const LONG: Duration = Duration::from_secs(30);
