@@ -6,10 +6,14 @@
 mod deaths;
 #[path = "watcher/deliveries.rs"]
 mod deliveries;
+#[path = "watcher/endings.rs"]
+mod endings;
 #[path = "watcher/losses.rs"]
 mod losses;
 #[path = "watcher/manners.rs"]
 mod manners;
+#[path = "watcher/retries.rs"]
+mod retries;
 #[path = "watcher/stage.rs"]
 mod stage;
 

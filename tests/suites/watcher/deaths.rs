@@ -33,6 +33,16 @@ async fn a_death_before_the_rename_is_survived() {
 }
 
 #[tokio::test]
+async fn a_death_with_the_manifest_written_and_without_its_name_is_survived() {
+    dies_at("manifest-written").await;
+}
+
+#[tokio::test]
+async fn a_death_between_the_manifest_and_the_result_is_survived() {
+    dies_at("manifest").await;
+}
+
+#[tokio::test]
 async fn a_death_after_the_rename_is_survived() {
     dies_at("after-rename").await;
 }

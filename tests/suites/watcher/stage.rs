@@ -14,6 +14,8 @@ use distjob_runtime::zk::{
     Created, JobRead, Ledger, Session, SessionSettings, Written, client::over_network,
 };
 use harness::{Process, Program, World, eventually, unique};
+use redis::AsyncCommands as _;
+use serde_json::{Value, json};
 
 use crate::SOON;
 
@@ -34,6 +36,15 @@ impl Job {
             return Err(format!("task \"{index}\" failed\n"));
         }
         Ok(task.iter().rev().copied().collect())
+    }
+
+    /// The payloads of those that fail.
+    pub(crate) fn failed_tasks(&self) -> Vec<Vec<u8>> {
+        let tasks = self.tasks.iter().enumerate();
+        tasks
+            .filter(|(index, task)| Self::outcome(*index, task).is_err())
+            .map(|(_, task)| task.clone())
+            .collect()
     }
 }
 
@@ -219,7 +230,78 @@ impl Stage {
         for (index, line) in lines.iter().enumerate() {
             assert_eq!(line.outcome, Job::outcome(index, &line.task), "index {index}");
         }
+        let (manifest, failed) = (self.manifest(job), job.failed_tasks().len());
+        assert_eq!(
+            (&manifest["tasks"], &manifest["ok"], &manifest["failed"]),
+            (&json!(lines.len()), &json!(lines.len() - failed), &json!(failed))
+        );
+        assert_eq!(manifest["life"], job.entry.life.to_string());
         self.nothing_is_left().await;
+    }
+
+    /// The manifest beside a job's result.
+    pub(crate) fn manifest(&self, job: &Job) -> Value {
+        let manifest = self.world.manifest(QUEUE, job.id.as_str()).unwrap();
+        manifest.expect("a result has its manifest")
+    }
+
+    /// The job of that id, which is open.
+    pub(crate) async fn opened(&self, id: &JobId) -> Job {
+        let entry = self.ledger.read_fresh(id).await.unwrap().into_job().unwrap();
+        let open = self
+            .store
+            .open(id, entry.life, entry.data.count, &entry.data.source);
+        assert_eq!(open.await.unwrap(), Open::Open);
+        let mut redis = self.world.redis().await.unwrap();
+        let tasks = redis.lrange(self.store.keys().job(id).tasks, 0, -1);
+        Job {
+            id: id.clone(),
+            entry,
+            tasks: tasks.await.unwrap(),
+        }
+    }
+
+    /// The key of the list of a job's failed tasks.
+    pub(crate) fn failed_key(&self, job: &Job) -> String {
+        let source = Source::Staged(Token::of_failed(job.entry.life));
+        self.store.keys().source(&job.id, &source)
+    }
+
+    /// How long that list is.
+    pub(crate) async fn failed_length(&self, job: &Job) -> u64 {
+        let mut redis = self.world.redis().await.unwrap();
+        redis.llen(self.failed_key(job)).await.unwrap()
+    }
+
+    /// Removes that list, as time does.
+    pub(crate) async fn forget_failed(&self, job: &Job) {
+        let mut redis = self.world.redis().await.unwrap();
+        let removed: u64 = redis.del(self.failed_key(job)).await.unwrap();
+        assert_eq!(removed, 1);
+    }
+
+    /// `distjobctl` with these arguments, and patience.
+    pub(crate) fn ctl_program(&self, args: &[&str]) -> Program {
+        let program = self.world.program("distjobctl", "").unwrap();
+        program.args(args).args(["--json", "--timeout", "30s"])
+    }
+
+    /// Starts it.
+    pub(crate) fn start_ctl(&self, args: &[&str]) -> Process {
+        let name = format!("distjobctl-{}", unique());
+        self.world.start(self.ctl_program(args), &name).unwrap()
+    }
+
+    /// Runs it; its status and its report.
+    pub(crate) async fn ctl(&self, args: &[&str]) -> (i32, Value) {
+        Self::ended(&self.start_ctl(args)).await
+    }
+
+    /// The status and the report of one that was started.
+    pub(crate) async fn ended(ctl: &Process) -> (i32, Value) {
+        let status = ctl.wait(SOON).await.unwrap().code().unwrap();
+        let text = ctl.stdout().lines().join("\n");
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
     /// No lock, no partial file, and no key but the mark and tombstones that expire.
