@@ -11,6 +11,7 @@
 //! outside), [`trace`] (what happened, and its hash).
 
 pub mod campaign;
+mod clockwork;
 pub mod cluster;
 pub mod handler;
 pub mod history;

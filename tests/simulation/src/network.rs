@@ -18,19 +18,16 @@ mod wire;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
     time::Duration,
 };
 
 use rand::{SeedableRng as _, rngs::StdRng};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
+use tokio::sync::Notify;
 
 use self::state::{Direction, State};
 pub use self::wire::{Cut, Responder, ServerEnd, Wire};
-use crate::trace::Trace;
+use crate::{clockwork::Clockwork, trace::Trace};
 
 /// A machine, on which processes follow one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,9 +117,7 @@ impl Default for Delays {
 pub struct Network(Arc<Shared>);
 
 struct Shared {
-    state: Mutex<State>,
-    /// The next delivery has become sooner.
-    sooner: Notify,
+    clockwork: Clockwork<State>,
     /// A process goes on.
     resumed: Notify,
 }
@@ -138,8 +133,7 @@ impl Network {
     #[must_use]
     pub fn start(seed: u64, delays: Delays, trace: Trace) -> Self {
         let network = Self(Arc::new(Shared {
-            state: Mutex::new(State::new(StdRng::seed_from_u64(seed), delays, trace)),
-            sooner: Notify::new(),
+            clockwork: Clockwork::new(State::new(StdRng::seed_from_u64(seed), delays, trace)),
             resumed: Notify::new(),
         }));
         tokio::spawn(network.clone().deliver());
@@ -268,41 +262,23 @@ impl Network {
     }
 
     async fn deliver(self) {
-        loop {
+        let step = |now| {
             // The lock is not held while an effect runs: most send something.
-            loop {
-                let Some(action) = self.state().take_due(Instant::now()) else {
-                    break;
-                };
-                action();
-            }
-            let next_at = self.state().next_at();
-            match next_at {
-                Some(at) => {
-                    tokio::select! {
-                        biased;
-                        () = self.0.sooner.notified() => {}
-                        () = sleep_until(at) => {}
-                    }
-                }
-                None => self.0.sooner.notified().await,
-            }
-        }
+            let Some(action) = self.state().take_due(now) else {
+                return false;
+            };
+            action();
+            true
+        };
+        self.0.clockwork.run(step).await;
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let mut state = self.state();
-        let before = state.next_at();
-        let result = change(&mut state);
-        let after = state.next_at();
-        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
-            self.0.sooner.notify_one();
-        }
-        result
+        self.0.clockwork.change(change)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.clockwork.state()
     }
 }
 

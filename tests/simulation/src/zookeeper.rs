@@ -29,15 +29,11 @@ mod world;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, MutexGuard},
 };
 
 use distjob_runtime::zk::client::Connect;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep_until},
-};
 
 use self::{
     client::Connector,
@@ -51,6 +47,7 @@ pub use self::{
     txn::{Cause, Txn},
 };
 use crate::{
+    clockwork::Clockwork,
     network::{Network, Process, Server, ServerEnd},
     trace::Trace,
 };
@@ -106,9 +103,7 @@ pub struct Ensemble(Arc<Shared>);
 
 struct Shared {
     network: Network,
-    world: Mutex<World>,
-    /// Something is to happen sooner than planned.
-    sooner: Notify,
+    clockwork: Clockwork<World>,
 }
 
 impl fmt::Debug for Ensemble {
@@ -123,8 +118,7 @@ impl Ensemble {
     pub fn start(network: &Network, seed: u64, settings: EnsembleSettings, trace: Trace) -> Self {
         let ensemble = Self(Arc::new(Shared {
             network: network.clone(),
-            world: Mutex::new(World::new(settings, StdRng::seed_from_u64(seed), trace)),
-            sooner: Notify::new(),
+            clockwork: Clockwork::new(World::new(settings, StdRng::seed_from_u64(seed), trace)),
         }));
         tokio::spawn(ensemble.clone().live());
         ensemble
@@ -206,35 +200,15 @@ impl Ensemble {
     }
 
     async fn live(self) {
-        loop {
-            while self.world().step(Instant::now()) {}
-            let next_at = self.world().next_at();
-            match next_at {
-                Some(at) => {
-                    tokio::select! {
-                        biased;
-                        () = self.0.sooner.notified() => {}
-                        () = sleep_until(at) => {}
-                    }
-                }
-                None => self.0.sooner.notified().await,
-            }
-        }
+        self.0.clockwork.run(|now| self.world().step(now)).await;
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
-        let mut world = self.world();
-        let before = world.next_at();
-        let result = change(&mut world);
-        let after = world.next_at();
-        if after.is_some_and(|after| before.is_none_or(|before| after < before)) {
-            self.0.sooner.notify_one();
-        }
-        result
+        self.0.clockwork.change(change)
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.0.world.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.clockwork.state()
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Delays, Link, Node, Process, Server, millis};
-use crate::trace::Trace;
+use crate::{clockwork::Timed, trace::Trace};
 
 /// What TCP waits before it sends again.
 const RESEND_MS: u64 = 200;
@@ -71,6 +71,12 @@ pub(super) struct State {
     pub(super) delivered: u64,
     /// Who waits for so many deliveries.
     alarms: BTreeMap<u64, Vec<oneshot::Sender<()>>>,
+}
+
+impl Timed for State {
+    fn next_at(&self) -> Option<Instant> {
+        self.plan.first_key_value().map(|(key, _)| key.0)
+    }
 }
 
 impl State {
@@ -182,10 +188,6 @@ impl State {
     /// Gives all alarms.
     pub(super) fn release(&mut self) {
         self.alarms.clear();
-    }
-
-    pub(super) fn next_at(&self) -> Option<Instant> {
-        self.plan.first_key_value().map(|(key, _)| key.0)
     }
 
     fn plan_lane(&mut self, id: LaneId) {

@@ -1,6 +1,9 @@
 use std::{
     future::pending,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use tokio::time::timeout;

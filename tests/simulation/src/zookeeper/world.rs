@@ -14,6 +14,7 @@ use super::{
     server::{Connection, ConnectionId, FromLeader, Origin, Server},
 };
 use crate::{
+    clockwork::Timed,
     network::{Process, ServerEnd},
     trace::Trace,
 };
@@ -62,6 +63,12 @@ pub(super) struct World {
     sessions_planned: Option<Instant>,
 }
 
+impl Timed for World {
+    fn next_at(&self) -> Option<Instant> {
+        self.plan.first_key_value().map(|(key, _)| key.0)
+    }
+}
+
 impl World {
     pub(super) fn new(settings: EnsembleSettings, mut rng: StdRng, trace: Trace) -> Self {
         let servers = (0..settings.servers).map(|_| {
@@ -82,11 +89,6 @@ impl World {
             next_connection: 0,
             sessions_planned: None,
         }
-    }
-
-    /// When something is to happen next.
-    pub(super) fn next_at(&self) -> Option<Instant> {
-        self.plan.first_key_value().map(|(key, _)| key.0)
     }
 
     /// Lets the next thing happen that is due. Nothing is, when it returns false.
