@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::ensure;
 use distjob_core::Role;
 use distjob_runtime::{
     member::{Conditions, Doorman, Offer},
-    program::Context,
     store::{JobStore, StoreSettings},
     zk::{SessionSettings, TermSettings},
 };
@@ -28,6 +28,11 @@ mod spans;
 mod visit;
 
 pub use config::{Config, ExecutorConfig};
+pub use distjob_core::QueueName;
+pub use distjob_runtime::{
+    config::CommonArgs,
+    program::{Context, Program},
+};
 
 use self::{
     handler::Handlers,
@@ -50,25 +55,38 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// What the configuration names.
+    /// The stores that the configuration names, and these handlers.
     ///
     /// # Errors
     /// When it cannot be used after all.
-    pub fn new(config: &Config) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, handlers: Handlers) -> anyhow::Result<Self> {
         Ok(Self {
             session: SessionSettings::new(&config.zookeeper)?,
             store: JobStore::new(&StoreSettings::try_from(&config.redis)?)?,
-            handlers: Handlers::built_in(config)?,
+            handlers,
         })
     }
 }
 
-/// Runs an executor until it is asked to stop.
+/// Runs an executor with the handlers that its configuration names until it is asked to stop.
 ///
 /// # Errors
 /// When the configuration cannot be used after all.
 pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
-    let outside = Outside::new(&context.settings)?;
+    run_own(Handlers::built_in(&context.settings)?, context).await
+}
+
+/// Runs an executor of one's own, with these handlers, until it is asked to stop. `deploy/examples/rust-executor` is a
+/// whole one.
+///
+/// # Errors
+/// When the configuration cannot be used after all, or lists a queue for which there is no handler.
+pub async fn run_own(handlers: Handlers, context: Context<Config>) -> anyhow::Result<()> {
+    for queue in &context.settings.executor.queues {
+        let has_handler = handlers.of(queue).is_some();
+        ensure!(has_handler, "no handler for queue {queue}, which executor.queues lists");
+    }
+    let outside = Outside::new(&context.settings, handlers)?;
     run_with(outside, context).await;
     Ok(())
 }
@@ -102,10 +120,12 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
         conditions: Conditions::require(&readiness),
     };
     let metrics = ExecutorMetrics::register(&metrics);
+    let queues = settings.executor.queues.clone();
+    let limits = queues.iter().map(|queue| (queue.clone(), settings.queue(queue).concurrency));
     let offer = Offer {
-        queues: settings.executor.queues.clone(),
         slots: u32::try_from(settings.executor.slots()).unwrap_or(u32::MAX),
-        limits: BTreeMap::new(),
+        limits: limits.filter(|(_, limit)| *limit > 0).collect(),
+        queues,
     };
     let mut executor = Executor {
         doorman,
