@@ -151,6 +151,10 @@ pub(super) fn leftover_keys(cluster: &Cluster, staged: Staged) -> Vec<(JobId, St
         if attempts.iter().any(is_orphan) {
             model.sources.remove(&Source::Plain);
         }
+        // The failed tasks of a delivered job, be it of an earlier life, wait for a retry as long as its tombstone lives.
+        model.sources.retain(|source, _| {
+            !matches!(source, Source::Staged(token) if token.as_str().starts_with("failed-"))
+        });
         if staged == Staged::Expires {
             model.sources.retain(|source, _| *source == Source::Plain);
         }
