@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use distjob_core::QueueName;
 
 #[cfg(debug_assertions)]
@@ -11,6 +11,7 @@ use super::{
     Concurrently, Handler, Http, OnThread, Prime,
     command::Command,
     process::{Bounds, Spawner},
+    worker::Worker,
 };
 use crate::config::{Config, HandlerKind, QueueConfig};
 
@@ -61,20 +62,20 @@ impl Handlers {
         for queue in &config.executor.queues {
             let settings = config.queue(queue);
             let handler =
-                built_in(settings).with_context(|| format!("set up the handler of queue {queue}"))?;
+                built_in(queue, settings).with_context(|| format!("set up the handler of queue {queue}"))?;
             handlers.by_queue.insert(queue.clone(), handler);
         }
         Ok(handlers)
     }
 }
 
-fn built_in(config: &QueueConfig) -> anyhow::Result<Arc<dyn Handler>> {
+fn built_in(queue: &QueueName, config: &QueueConfig) -> anyhow::Result<Arc<dyn Handler>> {
     match config.handler {
         HandlerKind::Prime => Ok(prime()),
         // One task in each slot: how many run at once is what slots are about.
         HandlerKind::Http => Ok(Arc::new(Concurrently::new(Http::new(config)?, NonZeroUsize::MIN))),
         HandlerKind::Command => Ok(Arc::new(Command::new(spawner(config)?, config))),
-        HandlerKind::Worker => bail!("this handler is not built in yet"),
+        HandlerKind::Worker => Ok(Arc::new(Worker::new(queue, spawner(config)?, config))),
     }
 }
 

@@ -288,6 +288,18 @@ impl Tasks {
         std::mem::take(&mut self.state().cut)
     }
 
+    /// Waits until no task may begin any more. Cancel safe.
+    pub(crate) async fn none_left(&self) {
+        loop {
+            // Before the look: whoever takes tasks away after it wakes this one.
+            let room = self.shared.room.notified();
+            if self.left() == 0 {
+                return;
+            }
+            room.await;
+        }
+    }
+
     /// How many tasks may still begin.
     pub(crate) fn left(&self) -> u32 {
         self.shared.window.left()
