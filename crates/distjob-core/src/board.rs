@@ -241,6 +241,12 @@ impl Board {
         Some(self.hand_out(id))
     }
 
+    /// Whether there is a job that [`Board::next`] would hand out if its queue may.
+    #[must_use]
+    pub fn has_ripe(&self, queue: &QueueName) -> bool {
+        self.ripe.has(queue)
+    }
+
     /// Counts service that a queue will get: so long, of one slot.
     pub fn charge(&mut self, queue: &QueueName, expected: Duration) {
         self.ripe.charge(queue, expected);
@@ -336,6 +342,20 @@ impl Board {
         job.whiles += 1;
         job.place = Place::Later(now + pause);
         self.later.insert((now + pause, id.clone()));
+    }
+
+    /// Looks again at this job if it was parked; if it is busy, once more afterwards.
+    pub fn unpark(&mut self, id: &JobId, now: Instant) {
+        let Some(job) = self.jobs.get_mut(id) else { return };
+        job.whiles = 0;
+        match job.phase {
+            Phase::Parked => {
+                job.phase = Phase::Waiting;
+                self.settle(id, now);
+            }
+            Phase::Busy(_) => job.phase = Phase::Busy(true),
+            Phase::Waiting => {}
+        }
     }
 
     /// Looks again at all that was parked.

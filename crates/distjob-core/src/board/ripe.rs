@@ -86,6 +86,10 @@ impl Ripe {
         }
     }
 
+    pub(super) fn has(&self, queue: &QueueName) -> bool {
+        self.queues.get(queue).is_some_and(|queue| !queue.is_empty())
+    }
+
     /// The next job of the queue whose turn it is among those that `may`. It stays where it is.
     pub(super) fn next(&mut self, may: impl Fn(&QueueName) -> bool) -> Option<JobId> {
         let waiting = |(name, queue): &(&QueueName, &Queue)| !queue.is_empty() && may(name);

@@ -149,6 +149,24 @@ fn a_job_that_is_parked_for_a_while_is_looked_at_again_less_and_less_often() {
 }
 
 #[test]
+fn one_job_can_be_looked_at_again_wherever_it_is() {
+    let (mut board, now) = board();
+    let queue = QueueName::default_queue();
+    assert!(!board.has_ripe(&queue));
+    board.see(&id("j"), entry("subm=5", 1, 0), now);
+    board.unpark(&id("j"), now);
+    assert!(board.has_ripe(&queue));
+    let job = board.next(now, |_| true).unwrap();
+    board.unpark(&job, now);
+    assert!(!board.has_ripe(&queue));
+    board.park(&job, now);
+    assert_eq!(board.next(now, |_| true), Some(job.clone()), "once more");
+    board.park(&job, now);
+    board.unpark(&job, now);
+    assert_eq!(board.next(now, |_| true), Some(job));
+}
+
+#[test]
 fn a_change_while_a_job_is_busy_is_not_missed() {
     let (mut board, now) = board();
     board.see(&id("j"), entry("subm=5", 1, 0), now);

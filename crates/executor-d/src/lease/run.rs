@@ -228,7 +228,7 @@ impl Run {
             self.tasks.put_away(outcomes.bytes().len());
             let metrics = &self.runner.metrics;
             if answer.accepted {
-                metrics.recorded(outcomes.count() - outcomes.failed(), outcomes.failed());
+                metrics.recorded(&self.work.job.queue, outcomes.count() - outcomes.failed(), outcomes.failed());
             } else {
                 metrics.commits_refused.inc();
                 tracing::info!(job.id = %self.work.job.id, range = %format_args!("{from}..{upto}"), "a commit was refused");

@@ -7,8 +7,12 @@ use distjob_runtime::{member::beating, store::Freeing};
 use futures::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Server, joined};
-use crate::handler::Job;
+use super::{Server, Visited, clock, joined};
+use crate::{
+    handler::Job,
+    lease::{Ended, Order},
+    visit::Found,
+};
 
 /// How long the farewell to ZooKeeper may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -23,7 +27,7 @@ impl Server<'_> {
     /// Lets running tasks come to their end and be recorded, gives back the rest, and leaves; within the grace period.
     pub(super) async fn drain(mut self) {
         let begun = Instant::now();
-        let grace = self.config.grace_period;
+        let grace = self.config.executor.grace_period;
         let finish_by = grace.saturating_sub(GIVE_BACK.min(grace / 4));
         let heartbeat = self.executor.heartbeat.clone();
         let wound_up = timeout(finish_by, beating(&heartbeat, self.wind_up())).await;
@@ -33,11 +37,10 @@ impl Server<'_> {
                 "the grace period is nearly over: giving back what still runs"
             );
         }
+        // Whoever gets them next shall not meet our children.
+        self.runs.clear();
         let left = grace.saturating_sub(begun.elapsed());
-        if timeout(left, beating(&heartbeat, self.give_back()))
-            .await
-            .is_err()
-        {
+        if timeout(left, beating(&heartbeat, self.free_all())).await.is_err() {
             tracing::warn!(
                 "not everything could be given back: others take it when they see that this member is gone"
             );
@@ -50,37 +53,65 @@ impl Server<'_> {
         self.part().await;
     }
 
-    /// Waits for everything that was begun. The leases that wait for a slot never begin.
+    /// Gives back at once what has not begun, so that others have it, and waits for everything that was begun.
     async fn wind_up(&mut self) {
-        self.queue.clear();
-        loop {
+        self.runs.order(Order::Halt, |_| true);
+        self.give_back_all();
+        while !self.is_idle() {
             tokio::select! {
                 biased;
-                Some(ended) = self.running.join_next() => {
-                    let ended = joined(ended);
-                    let Job { id, life, .. } = &*ended.job;
-                    if ended.is_over && ended.later.is_empty() {
-                        self.hands.tidy(id);
-                    } else {
-                        self.hands.doubt(id, *life);
-                    }
-                    if ended.job_is_complete {
-                        self.finish(id, "every task has its outcome");
-                    }
-                }
-                Some(visited) = self.visits.join_next() => {
-                    let visited = joined(visited);
-                    // Whatever it brought is given back with the rest.
-                    self.hands.doubt(&visited.id, visited.life);
-                }
+                Some((_, ended)) = self.runs.next() => self.after_last_run(ended),
+                Some(visited) = self.visits.join_next() => self.after_last_visit(joined(visited)),
                 Some(_) = self.finishing.join_next() => {}
-                else => return,
+                Some(given) = self.giving.join_next() => {
+                    let given = joined(given);
+                    if given.result.is_err() {
+                        self.hands.doubt(&given.id, given.life);
+                    }
+                }
+                changes = self.term.jobs.changes() => self.see(changes, clock()),
             }
         }
     }
 
+    fn is_idle(&self) -> bool {
+        self.runs.len() == 0 && self.visits.is_empty() && self.finishing.is_empty() && self.giving.is_empty()
+    }
+
+    fn after_last_run(&mut self, ended: Ended) {
+        let Job { id, life, .. } = &*ended.job;
+        self.give_back(ended.later.into_iter().map(|later| later.work).collect());
+        self.hands.tidy(id);
+        if !ended.is_over {
+            self.hands.doubt(id, *life);
+        }
+        if ended.job_is_complete {
+            self.finish(id, "every task has its outcome");
+        }
+    }
+
+    /// Whatever it brought is given back with the rest.
+    fn after_last_visit(&mut self, visited: Visited) {
+        let Visited { id, life, found, .. } = visited;
+        match found {
+            Ok(Found::Lease { grant, .. }) => {
+                let range = grant.lease.range;
+                match self.hands.take(&id, life, range) {
+                    Some(grip) => {
+                        grip.let_go(range);
+                        self.release(id.clone(), life, vec![range]);
+                    }
+                    None => self.hands.doubt(&id, life),
+                }
+            }
+            Ok(_) => {}
+            Err(_) => self.hands.doubt(&id, life),
+        }
+        self.hands.end_visit(&id, life);
+    }
+
     /// Gives back all ranges of this holder, wherever there may be some.
-    async fn give_back(&self) {
+    async fn free_all(&self) {
         let jobs = self.hands.jobs();
         stream::iter(jobs)
             .for_each_concurrent(FREES_MAX, |(id, life)| self.free(id, life))
@@ -112,13 +143,14 @@ impl Server<'_> {
         let Self {
             term,
             visits,
-            running,
+            runs,
             finishing,
+            giving,
             asking,
             ..
         } = self;
         // They hold clones of the session, which ends with the last of them.
-        drop((visits, running, finishing, asking));
+        drop((visits, runs, finishing, giving, asking));
         term.leave().await.wait(FAREWELL).await;
     }
 }

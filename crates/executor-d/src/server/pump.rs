@@ -4,12 +4,11 @@ use std::time::{Duration, Instant};
 
 use distjob_core::{JobEntry, JobId, JobState, QueueName, retry::Policy, store::Isolated};
 use distjob_runtime::{drill, zk::Written};
-use tokio::sync::watch;
 
-use super::{AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Server, Visited};
+use super::{AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Queued, Server, Stake, Visited};
 use crate::{
     handler::CommitLimits,
-    lease::{Order, RunLimits, Runner},
+    lease::{RunLimits, Runner},
     visit::Visit,
 };
 
@@ -37,7 +36,11 @@ impl Server<'_> {
         if !self.departed.is_empty() && !self.board.shares_are_stale() {
             self.settle_estates();
         }
-        self.start_runs();
+        if !self.isolated.is_empty() && !self.alone {
+            // A suspect must be alone in hand. Who runs comes to its end; who waits for long could make it wait as long.
+            self.give_back_all();
+        }
+        self.start_runs(now);
         if now >= self.check_at && self.asking.is_empty() {
             self.ask(now);
         }
@@ -48,34 +51,37 @@ impl Server<'_> {
                 self.start_audits();
             }
         }
-        if !may_claim {
-            return;
+        if may_claim {
+            self.claim(now);
         }
-        let hands_are_empty = self.hands.are_empty() && self.visits.is_empty();
+    }
+
+    fn claim(&mut self, now: Instant) {
+        let hands_are_empty = self.hands.are_empty() && self.visits.is_empty() && self.giving.is_empty();
         self.alone &= !hands_are_empty;
+        self.ask_for_tokens(now);
         if self.alone {
             // A suspect is in hand, or on its way: whatever else was held would share its fate.
         } else if self.isolated.is_empty() {
             self.start_visits(now);
         } else if hands_are_empty {
-            self.start_isolated_visit();
+            self.start_isolated_visit(now);
         }
     }
 
     /// When `pump` has something to do even if nothing happens.
-    pub(super) fn wakes_at(&self) -> Instant {
+    pub(super) fn wakes_at(&self, now: Instant) -> Instant {
         let share_at = self.board.shares_are_stale().then_some(self.share_at);
         let is_asking = !self.asking.is_empty();
         let ask_at = self.ask_at.filter(|_| !is_asking);
         let check_at = Some(self.check_at).filter(|_| !is_asking);
         let leave_at = self
             .store_away_since
-            .map(|since| since + self.config.store_patience);
-        let later_at = self.later.first_key_value().map(|((due, _), _)| due.into_std());
-        let later_at = later_at.filter(|_| self.running.len() < self.config.slots());
+            .map(|since| since + self.config.executor.store_patience);
         let moments = [
-            later_at,
             self.board.wakes_at(),
+            self.lanes
+                .wakes_at(now, self.runs.len() < self.config.executor.slots()),
             ask_at,
             check_at,
             share_at,
@@ -103,52 +109,102 @@ impl Server<'_> {
         self.asking.spawn(async move { doorman.belongs(&session).await });
     }
 
-    fn start_runs(&mut self) {
-        while self.running.len() < self.config.slots() {
-            let now = tokio::time::Instant::now();
-            let due = self.later.first_entry().filter(|entry| entry.key().0 <= now);
-            let Some(work) = due.map(|entry| entry.remove()).or_else(|| self.queue.pop_front()) else {
+    /// Fills free slots: first with tasks that are due for another attempt, then with leases.
+    fn start_runs(&mut self, now: Instant) {
+        while self.runs.len() < self.config.executor.slots() {
+            let retry = self.lanes.retry(now).map(|work| Queued {
+                work,
+                charged: Duration::ZERO,
+            });
+            let Some(Queued { work, charged }) = retry.or_else(|| self.next_queued()) else {
                 return;
             };
-            let Some(handler) = self.executor.handlers.of(&work.job.queue).cloned() else {
-                unreachable!("it has a handler for each queue that it serves");
+            let queue = &work.job.queue;
+            let Some(handler) = self.executor.handlers.of(queue).cloned() else {
+                unreachable!("there is a handler for each queue that is served");
             };
-            let limits = self.run_limits(&work.job.queue);
+            if let Some(lane) = self.lanes.of_mut(queue) {
+                lane.running += 1;
+            }
+            let limits = self.run_limits(queue);
             let runner = Runner {
                 store: self.executor.doorman.store.clone(),
                 holder: self.term.holder().clone(),
                 handler,
                 metrics: self.executor.metrics.clone(),
             };
-            let (orders, obeys) = watch::channel(Order::Go);
-            self.orders.retain(|orders| !orders.is_closed());
-            self.orders.push(orders);
-            self.running.spawn(runner.run(work, limits, obeys));
+            self.runs.start(runner, work, limits, charged, now);
         }
     }
 
+    /// The first lease of those that may begin, of the queue with the highest priority.
+    fn next_queued(&mut self) -> Option<Queued> {
+        let priority = |queued: &Queued| {
+            let lane = self.lanes.of(&queued.work.job.queue)?;
+            lane.may_begin().then_some(lane.precedence.priority)
+        };
+        let candidates = self.queue.iter().enumerate();
+        let candidates = candidates.filter_map(|(position, queued)| Some((priority(queued)?, position)));
+        let (_, position) =
+            candidates.max_by_key(|(priority, position)| (*priority, std::cmp::Reverse(*position)))?;
+        let queued = self.queue.remove(position)?;
+        if let Some(lane) = self.lanes.of_mut(&queued.work.job.queue) {
+            lane.coming -= 1;
+        }
+        Some(queued)
+    }
+
     fn run_limits(&self, queue: &QueueName) -> RunLimits {
-        let config = self.executor.updates.borrow();
-        let queue = config.queue(queue);
+        let executor = &self.config.executor;
+        let queue = self.config.queue(queue);
         RunLimits {
             commit: CommitLimits {
-                bytes: usize::try_from(self.config.commit_max_bytes).unwrap_or(usize::MAX),
-                time: self.config.commit_every,
+                bytes: usize::try_from(executor.commit_max_bytes).unwrap_or(usize::MAX),
+                time: executor.commit_every,
             },
             policy: Policy {
                 attempts: queue.attempts,
                 initial: queue.retry_initial,
                 max: queue.retry_max,
             },
-            poison_after: self.config.poison_after,
+            poison_after: executor.poison_after,
             abort_after: queue.abort_after,
-            target: self.config.claim_target,
+            target: executor.claim_target,
+        }
+    }
+
+    /// Sees to it that queues with a rate have tokens when they have work.
+    fn ask_for_tokens(&mut self, now: Instant) {
+        for (queue, lane) in self.lanes.iter_mut() {
+            let has_work = self.board.has_ripe(queue) || lane.waiting.first_due().is_some_and(|at| at <= now);
+            let Some(limit) = lane
+                .rate()
+                .filter(|_| has_work && lane.may_begin() && lane.purse.should_ask(now))
+            else {
+                continue;
+            };
+            let pace = self.executor.paces.get(queue).cloned().unwrap_or_default();
+            // As many as one wide claim needs: what is not spent at once is kept from the others.
+            let want = pace.width(u64::MAX, 1, self.config.executor.width_limits());
+            let want = u32::try_from(want).unwrap_or(u32::MAX).min(limit.burst().get());
+            lane.purse.ask();
+            let config = self.config.queue(queue);
+            let (rate, burst) = (config.rate, config.burst);
+            let (queue, store) = (queue.clone(), self.executor.doorman.store.clone());
+            self.taking.spawn(async move {
+                let tokens = store.take_tokens(&queue, rate, burst, want).await;
+                (queue, tokens)
+            });
         }
     }
 
     fn start_visits(&mut self, now: Instant) {
-        while self.has_room() && self.finishing.len() < FINISHING_MAX {
-            let Some(id) = self.board.next(now, |_| true) else {
+        while self.finishing.len() < FINISHING_MAX {
+            let open = self.open_queues();
+            if open.is_empty() {
+                return;
+            }
+            let Some(id) = self.board.next(now, |queue| open.contains(queue)) else {
                 return;
             };
             let Some(entry) = self.board.entry(&id).cloned() else {
@@ -158,50 +214,72 @@ impl Server<'_> {
                 self.finish(&id, "it has no tasks");
                 continue;
             }
-            let want = self.width(&entry);
+            let want = self.width(&id, &entry);
             self.visit(id, entry, want, Isolated::Leave);
         }
     }
 
-    /// Whether one more lease would soon find a slot.
-    fn has_room(&self) -> bool {
-        let slots = self.config.slots();
+    /// The queues of which one more lease would soon find a slot.
+    fn open_queues(&self) -> Vec<QueueName> {
+        let slots = self.config.executor.slots();
         let coming = self.visits.len() + self.queue.len();
-        let free = slots - self.running.len().min(slots);
-        let is_short = |expected: Option<Duration>| expected.is_some_and(|expected| expected <= AHEAD_MAX);
-        let ahead = if self.queue.iter().all(|work| is_short(work.expected)) && self.paces_are_short() {
-            slots
-        } else {
-            0
+        let free = slots - self.runs.len().min(slots);
+        if coming >= free + slots {
+            return Vec::new();
+        }
+        let is_short = |queued: &Queued| queued.work.expected.is_some_and(|expected| expected <= AHEAD_MAX);
+        let all_are_short = self.queue.iter().all(is_short);
+        let may_claim = |(queue, lane): (_, &super::lanes::Lane)| {
+            let ahead = if all_are_short && self.has_short_tasks(queue) {
+                slots
+            } else {
+                0
+            };
+            (coming < free + ahead && lane.may_claim(ahead)).then(|| queue.clone())
         };
-        coming < free + ahead
+        self.lanes.iter().filter_map(may_claim).collect()
     }
 
-    fn paces_are_short(&self) -> bool {
-        self.executor
-            .paces
-            .values()
-            .all(|pace| pace.expect(1).is_none_or(|task| task <= AHEAD_MAX / 10))
+    fn has_short_tasks(&self, queue: &QueueName) -> bool {
+        let pace = self.executor.paces.get(queue);
+        let task = pace.and_then(|pace| pace.expect(1));
+        task.is_none_or(|task| task <= AHEAD_MAX / 10)
     }
 
-    fn width(&self, entry: &JobEntry) -> u64 {
+    fn width(&self, id: &JobId, entry: &JobEntry) -> u64 {
+        let queue = &entry.data.queue;
         let slots = self
             .board
             .roster()
-            .slots_for(&entry.data.queue)
-            .max(self.config.slots() as u64);
-        self.pace(&entry.data.queue)
-            .width(entry.data.count, slots, self.config.width_limits())
+            .slots_for(queue)
+            .max(self.lanes.of(queue).map_or(1, |lane| lane.limit as u64));
+        let left = self.board.left(id).unwrap_or(entry.data.count);
+        self.pace(queue)
+            .width(left, slots, self.config.executor.width_limits())
     }
 
-    fn start_isolated_visit(&mut self) {
+    /// How long so many tasks of a queue are expected to keep a slot busy.
+    pub(super) fn expect(&self, queue: &QueueName, tasks: u64) -> Duration {
+        if tasks == 0 {
+            return Duration::ZERO;
+        }
+        let expected = self.pace(queue).expect(tasks);
+        expected.unwrap_or(self.config.executor.claim_target)
+    }
+
+    fn start_isolated_visit(&mut self, now: Instant) {
         let Some(id) = self.isolated.pop_front() else {
             return;
         };
-        if let Some(entry) = self.board.entry(&id).cloned() {
-            self.alone = true;
-            self.visit(id, entry, 1, Isolated::Take);
+        let Some(entry) = self.board.entry(&id).cloned() else {
+            return;
+        };
+        if self.lanes.of(&entry.data.queue).is_none_or(|lane| lane.is_paused) {
+            self.board.ripen(&id, now);
+            return;
         }
+        self.alone = true;
+        self.visit(id, entry, 1, Isolated::Take);
     }
 
     /// Asks of every doubtful job whether the store leases us something that we do not know of. This has to be done
@@ -220,7 +298,7 @@ impl Server<'_> {
 
     fn visit(&mut self, id: JobId, entry: JobEntry, want: u64, isolated: Isolated) {
         let life = entry.life;
-        let queue = entry.data.queue.clone();
+        let (want, stake) = self.stake(entry.data.queue.clone(), want, isolated);
         let visit = Visit {
             store: self.executor.doorman.store.clone(),
             holder: self.term.holder().clone(),
@@ -230,8 +308,8 @@ impl Server<'_> {
             id,
             entry,
             want,
-            bytes_max: self.config.claim_max_bytes,
-            isolate: self.config.isolate_after,
+            bytes_max: self.config.executor.claim_max_bytes,
+            isolate: self.config.executor.isolate_after,
             isolated,
         };
         self.visits.spawn(async move {
@@ -239,10 +317,34 @@ impl Server<'_> {
             Visited {
                 id: visit.id,
                 life,
-                queue,
+                stake,
                 found,
             }
         });
+    }
+
+    /// What a claim costs its queue, and how many tasks it can be for.
+    fn stake(&mut self, queue: QueueName, want: u64, isolated: Isolated) -> (u64, Stake) {
+        let mut reserved = (want, 0);
+        if let Some(lane) = self.lanes.of_mut(&queue) {
+            lane.coming += 1;
+            let claimed = lane.reserve(want);
+            // A suspect does not wait for tokens: everything else waits for it.
+            if isolated == Isolated::Leave {
+                reserved = claimed;
+            }
+        }
+        let (want, tokens) = reserved;
+        let charged = self.expect(&queue, want);
+        self.board.charge(&queue, charged);
+        (
+            want,
+            Stake {
+                queue,
+                tokens,
+                charged,
+            },
+        )
     }
 
     /// Asks a watcher to look at a job.

@@ -1,0 +1,72 @@
+//! Giving back what has not begun, while the term goes on.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use distjob_core::{JobId, TaskRange, Zxid, store::ReleaseRequest};
+
+use super::{Given, Queued, Server};
+use crate::{handler::Job, lease::Work};
+
+impl Server<'_> {
+    /// Takes the leases of such jobs out of those that wait for a slot; their queues are not charged for them.
+    pub(super) fn dequeue(&mut self, is_meant: impl Fn(&Job) -> bool) -> Vec<Work> {
+        let mut works = Vec::new();
+        for queued in std::mem::take(&mut self.queue) {
+            if !is_meant(&queued.work.job) {
+                self.queue.push_back(queued);
+                continue;
+            }
+            let Queued { work, charged } = queued;
+            let queue = &work.job.queue;
+            self.board.correct(queue, charged, Duration::ZERO);
+            if let Some(lane) = self.lanes.of_mut(queue) {
+                lane.coming -= 1;
+            }
+            works.push(work);
+        }
+        works
+    }
+
+    /// Gives back tasks in hand that do not run. Nobody died of them.
+    pub(super) fn give_back(&mut self, works: Vec<Work>) {
+        let mut by_job: BTreeMap<(JobId, Zxid), Vec<TaskRange>> = BTreeMap::new();
+        for Work { job, grip, lease, .. } in works {
+            // Before the call: the store may lease them to this very executor again at once.
+            grip.let_go(lease.range);
+            self.hands.tidy(&job.id);
+            let ranges = by_job.entry((job.id.clone(), job.life)).or_default();
+            ranges.push(lease.range);
+        }
+        for ((id, life), ranges) in by_job {
+            self.release(id, life, ranges);
+        }
+    }
+
+    /// Releases leases that are in nobody's hands.
+    pub(super) fn release(&mut self, id: JobId, life: Zxid, ranges: Vec<TaskRange>) {
+        let store = self.executor.doorman.store.clone();
+        let holder = self.term.holder().clone();
+        self.giving.spawn(async move {
+            let mut result = Ok(());
+            for range in ranges {
+                let request = ReleaseRequest {
+                    life,
+                    holder: &holder,
+                    range,
+                };
+                // Whatever it answers, there is nothing more to give back.
+                if let Err(error) = store.release(&id, &request).await {
+                    result = Err(error);
+                }
+            }
+            Given { id, life, result }
+        });
+    }
+
+    /// Gives back everything in hand that does not run.
+    pub(super) fn give_back_all(&mut self) {
+        let mut works = self.dequeue(|_| true);
+        works.extend(self.lanes.extract(|_| true));
+        self.give_back(works);
+    }
+}
