@@ -38,6 +38,7 @@ mod task;
 mod tasks;
 mod trial;
 mod window;
+mod worker;
 
 #[cfg(debug_assertions)]
 mod drill;
