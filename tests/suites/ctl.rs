@@ -15,7 +15,7 @@ mod waits;
 
 use std::time::Duration;
 
-use distjob_core::{JobId, KeyScheme, Source};
+use distjob_core::{Conclusion, Ending, JobId, KeyScheme, Source};
 use distjob_runtime::store::{JobStore, StoreSettings};
 use harness::{Process, Program, World, unique};
 use serde_json::Value;
@@ -81,11 +81,29 @@ async fn delete_job(world: &World, id: &str) {
     zk.delete(&world.path(&format!("jobs/{id}")), None).await.unwrap();
 }
 
-/// Drops a job in the store, as a watcher does it in the end.
+/// Drops a job in the store, as a watcher of an earlier version does it in the end: without a word of how it ended.
 async fn drop_job(world: &World, id: &str) {
+    drop_with(world, id, |_| None).await;
+}
+
+/// Brings a job to its end, drops and deletes it.
+async fn end_job(world: &World, id: &str, failed: u64, conclusion: Conclusion) {
+    let ending = |count| {
+        Some(Ending {
+            count,
+            failed,
+            conclusion,
+        })
+    };
+    drop_with(world, id, ending).await;
+    delete_job(world, id).await;
+}
+
+async fn drop_with(world: &World, id: &str, ending: impl FnOnce(u64) -> Option<Ending>) {
     let (store, id) = (store(world), JobId::new(id).unwrap());
     let meta = store.inspect(&id, &Source::Plain).await.unwrap().meta.unwrap();
-    store.drop_job(&id, meta.life, &meta.source, 3600, None).await.unwrap();
+    let drop = store.drop_job(&id, meta.life, &meta.source, 3600, ending(meta.count));
+    drop.await.unwrap();
 }
 
 fn store(world: &World) -> JobStore {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use distjob_core::Conclusion;
 use harness::{Process, World};
 use serde_json::json;
 
-use crate::{SOON, ctl, delete_job, drop_job, found, report, set_job, start, submit};
+use crate::{SOON, ctl, delete_job, drop_job, end_job, found, report, set_job, start, submit};
 
 /// A `wait` that has begun to.
 async fn waiting(world: &World, args: &[&str]) -> Process {
@@ -37,9 +38,44 @@ async fn it_ends_with_success_when_the_job_is_delivered() {
     delete_job(&world, "job").await;
     assert_eq!(process.wait(SOON).await.unwrap().code(), Some(0));
     assert_eq!(outcome(&process), "delivered");
-    // Afterwards the store remembers.
+    // Afterwards the store remembers that it was there. How it ended was not said.
     let (status, later) = report(&world, &["wait", "job"]).await;
-    assert_eq!((status, &later["jobs"][0]["outcome"]), (0, &json!("over")));
+    assert_eq!((status, &later["jobs"][0]["outcome"]), (1, &json!("over")));
+}
+
+#[tokio::test]
+async fn its_status_is_that_of_the_worst_job() {
+    let world = World::shared().await.unwrap();
+    found(&world).await;
+    for (id, failed, conclusion) in [
+        ("good", 0, Conclusion::Succeeded),
+        ("part", 1, Conclusion::PartlyFailed),
+        ("bad", 3, Conclusion::Failed),
+    ] {
+        submit(&world, id, 3).await;
+        end_job(&world, id, failed, conclusion).await;
+    }
+    for (ids, expected) in [
+        (&["good"][..], 0),
+        (&["good", "part"], 3),
+        (&["part", "bad", "good"], 1),
+    ] {
+        let (status, _) = report(&world, &[&["wait"], ids].concat()).await;
+        assert_eq!(status, expected, "{ids:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_goes_faster_than_it_looks_is_known_by_its_tombstone() {
+    let world = World::shared().await.unwrap();
+    found(&world).await;
+    submit(&world, "job", 3).await;
+    let process = waiting(&world, &["wait", "job"]).await;
+    process.pause().unwrap();
+    end_job(&world, "job", 2, Conclusion::PartlyFailed).await;
+    process.resume().unwrap();
+    assert_eq!(process.wait(SOON).await.unwrap().code(), Some(3));
+    assert_eq!(outcome(&process), "delivered");
 }
 
 #[tokio::test]
@@ -67,7 +103,10 @@ async fn it_waits_for_all_and_fails_when_one_never_was() {
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
         report["jobs"],
-        json!([{"id": "job", "outcome": "delivered"}, {"id": "never", "outcome": "unknown"}])
+        json!([
+            {"id": "job", "outcome": "delivered", "conclusion": null, "tasks": null, "failed": null},
+            {"id": "never", "outcome": "unknown"}
+        ])
     );
 }
 
