@@ -2,10 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "tests panic, and so do their helpers")]
 
+#[path = "handlers/bounds.rs"]
+mod bounds;
 #[path = "handlers/command.rs"]
 mod command;
 #[path = "handlers/crew.rs"]
 mod crew;
+#[path = "handlers/http.rs"]
+mod http;
+#[path = "handlers/worker.rs"]
+mod worker;
 
 use std::time::Duration;
 

@@ -1,67 +1,54 @@
 //! Tasks that are posted to a receiver, by real executors.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use harness::{Delivered, Process, Receiver, Reply, Then, World, eventually};
+use harness::{Receiver, Reply, Then, World, eventually};
 
 use crate::SOON;
+use crate::crew::Crew;
 
-const QUEUE: &str = "web";
+const QUEUE: &str = "default";
 
-/// An executor that posts to `receiver`, with more keys of its queue, and a watcher.
-async fn crew(world: &World, receiver: &Receiver, slots: usize, keys: &str) -> [Process; 2] {
-    let toml = format!(
-        "[executor]\nqueues = [{QUEUE:?}]\nslots = {slots}\ncommit_every = \"50ms\"\n\n\
-         [queues.{QUEUE}]\nhandler = \"http\"\nhttp.url = {:?}\nretry_initial = \"20ms\"\nretry_max = \"200ms\"\n{keys}\n",
+/// The rest of `[executor]`, and a queue of tasks for `receiver` with more keys.
+fn toml(receiver: &Receiver, slots: usize, keys: &str) -> String {
+    format!(
+        "queues = [{QUEUE:?}]\nslots = {slots}\ncommit_every = \"50ms\"\n\n\
+         [queue]\nhandler = \"http\"\nhttp.url = {:?}\nretry_initial = \"20ms\"\nretry_max = \"200ms\"\n{keys}\n",
         receiver.url("/work"),
-    );
-    let executor = world.start_member(world.executor(&toml).unwrap(), "executor");
-    let watcher = world.start_member(world.watcher("").unwrap(), "watcher");
-    let (executor, watcher) = tokio::join!(executor, watcher);
-    [executor.unwrap(), watcher.unwrap()]
-}
-
-/// Submits a job of these tasks; its id.
-async fn submit(world: &World, tasks: &[String]) -> String {
-    let file = world.dir().join("tasks");
-    std::fs::write(&file, tasks.join("\n")).unwrap();
-    let id = world.job_id("http");
-    let args = ["--id", &id, "--queue", QUEUE, file.to_str().unwrap()];
-    world.submit(&args, SOON).await.unwrap();
-    id
-}
-
-/// What came of a job when it is delivered.
-async fn outcomes(world: &World, id: &str, tasks: &[String]) -> Vec<Delivered> {
-    eventually("the job is delivered", SOON, async || {
-        world.delivered_whole(QUEUE, id, tasks)
-    })
-    .await
+    )
 }
 
 fn numbered(count: usize) -> Vec<String> {
     (0..count).map(|index| format!("task-{index}")).collect()
 }
 
+/// Submits a job of these tasks; its id.
+async fn submit(crew: &Crew, tasks: &[String]) -> String {
+    let tasks: Vec<_> = tasks.iter().map(String::as_str).collect();
+    crew.submit(QUEUE, &tasks).await
+}
+
+async fn requests_wait(receiver: &Receiver, count: usize) {
+    eventually(&format!("{count} requests wait"), SOON, async || {
+        ensure!(receiver.at_once() == count, "{}", receiver.at_once());
+        Ok(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_queue_of_64_slots_has_64_requests_under_way_over_64_connections() {
-    let world = World::shared().await.unwrap();
     let receiver = Receiver::start(|request| Reply::ok(request.text().to_uppercase()))
         .await
         .unwrap();
     receiver.hold();
-    let _crew = crew(&world, &receiver, 64, "").await;
-    let tasks = numbered(2_000);
-    let id = submit(&world, &tasks).await;
-    eventually("64 requests wait", SOON, async || {
-        ensure!(receiver.at_once() == 64, "{}", receiver.at_once());
-        Ok(())
-    })
-    .await;
+    let crew = Crew::start(&toml(&receiver, 64, "")).await;
+    let id = submit(&crew, &numbered(2_000)).await;
+    requests_wait(&receiver, 64).await;
     receiver.release();
-    for line in outcomes(&world, &id, &tasks).await {
+    for line in crew.delivered(QUEUE, &id).await {
         assert_eq!(line.outcome, Ok(line.task.to_ascii_uppercase()));
     }
     assert_eq!((receiver.most_at_once(), receiver.connections()), (64, 64));
@@ -73,10 +60,15 @@ async fn a_queue_of_64_slots_has_64_requests_under_way_over_64_connections() {
     assert_eq!((keys.len(), receiver.received().len()), (2_000, 2_000));
 }
 
+/// The part of a task before its number.
+fn kind(task: &str) -> &str {
+    task.split('-').next().unwrap_or_default()
+}
+
 /// What the receiver of [`whatever_a_receiver_does_each_task_has_one_outcome`] does to a task, by its attempt.
 fn treat(task: &str, attempt: &str) -> Reply {
     let endless = Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n");
-    match (task.split('-').next().unwrap_or_default(), attempt) {
+    match (kind(task), attempt) {
         ("fine", _) => Reply::ok(task),
         ("never", _) => Reply::status(404, &[], "no such thing"),
         ("moved", _) => Reply::status(301, &[("Location", "/elsewhere")], ""),
@@ -96,17 +88,11 @@ fn treat(task: &str, attempt: &str) -> Reply {
 
 #[tokio::test]
 async fn whatever_a_receiver_does_each_task_has_one_outcome() {
-    let world = World::shared().await.unwrap();
     let receiver = Receiver::start(|request| treat(&request.text(), request.header("distjob-attempt")))
         .await
         .unwrap();
-    let _crew = crew(
-        &world,
-        &receiver,
-        8,
-        "timeout = \"500ms\"\nbounds.output_max = \"64KiB\"",
-    )
-    .await;
+    let keys = "timeout = \"500ms\"\nbounds.output_max = \"64KiB\"";
+    let crew = Crew::start(&toml(&receiver, 8, keys)).await;
     let kinds = [
         "fine", "never", "moved", "long", "down", "busy", "reset", "close", "stall", "stuck", "garbage",
         "error",
@@ -114,22 +100,20 @@ async fn whatever_a_receiver_does_each_task_has_one_outcome() {
     let tasks: Vec<_> = (0..120)
         .map(|index| format!("{}-{index}", kinds[index % kinds.len()]))
         .collect();
-    let id = submit(&world, &tasks).await;
-    let mut errors = BTreeMap::new();
-    for line in outcomes(&world, &id, &tasks).await {
+    let id = submit(&crew, &tasks).await;
+    let mut errors = BTreeSet::new();
+    let lines = crew.delivered(QUEUE, &id).await;
+    assert_eq!(lines.len(), tasks.len());
+    for line in lines {
         let task = String::from_utf8(line.task).unwrap();
         match line.outcome {
             Ok(value) => assert_eq!(value, task.as_bytes()),
             Err(error) => {
-                let kind = task.split('-').next().unwrap_or_default().to_owned();
-                errors.entry(kind).or_insert_with(BTreeSet::new).insert(error);
+                errors.insert(format!("{}: {error}", kind(&task)));
             }
         }
     }
-    let errors: Vec<_> = errors
-        .iter()
-        .flat_map(|(kind, errors)| errors.iter().map(move |error| format!("{kind}: {error}")))
-        .collect();
+    let errors: Vec<_> = errors.into_iter().collect();
     assert_eq!(
         errors,
         [
@@ -141,11 +125,8 @@ async fn whatever_a_receiver_does_each_task_has_one_outcome() {
     );
     let mut attempts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for request in receiver.received() {
-        let kind = request.text().split('-').next().unwrap_or_default().to_owned();
-        attempts
-            .entry(kind)
-            .or_default()
-            .push(request.header("distjob-attempt").to_owned());
+        let attempts = attempts.entry(kind(&request.text()).to_owned()).or_default();
+        attempts.push(request.header("distjob-attempt").to_owned());
     }
     for (kind, attempts) in attempts {
         let most = attempts.iter().max().map(String::as_str);
@@ -160,7 +141,6 @@ async fn whatever_a_receiver_does_each_task_has_one_outcome() {
 
 #[tokio::test]
 async fn a_retry_waits_for_as_long_as_the_receiver_asks_and_holds_up_nobody() {
-    let world = World::shared().await.unwrap();
     let receiver =
         Receiver::start(
             |request| match (request.text().as_str(), request.header("distjob-attempt")) {
@@ -170,11 +150,10 @@ async fn a_retry_waits_for_as_long_as_the_receiver_asks_and_holds_up_nobody() {
         )
         .await
         .unwrap();
-    let _crew = crew(&world, &receiver, 1, "").await;
-    let tasks = numbered(50);
-    let begun = std::time::Instant::now();
-    let id = submit(&world, &tasks).await;
-    outcomes(&world, &id, &tasks).await;
+    let crew = Crew::start(&toml(&receiver, 1, "")).await;
+    let begun = Instant::now();
+    let id = submit(&crew, &numbered(50)).await;
+    crew.delivered(QUEUE, &id).await;
     assert!(begun.elapsed() >= Duration::from_secs(3), "{:?}", begun.elapsed());
     let received = receiver.received();
     let last = received.last().unwrap();
@@ -190,49 +169,42 @@ async fn a_retry_waits_for_as_long_as_the_receiver_asks_and_holds_up_nobody() {
 
 #[tokio::test]
 async fn a_proxy_of_the_environment_is_not_asked() {
-    let world = World::shared().await.unwrap();
     let proxy = Receiver::start(|_| Reply::ok("proxied")).await.unwrap();
     let receiver = Receiver::start(|_| Reply::ok("direct")).await.unwrap();
-    let toml = format!(
-        "[executor]\nqueues = [{QUEUE:?}]\n[queue]\nhandler = \"http\"\nhttp.url = {:?}\n",
-        receiver.url("/")
-    );
-    let program = world.executor(&toml).unwrap();
+    let world = World::shared().await.unwrap();
+    let program = world
+        .executor(&format!("[executor]\n{}", toml(&receiver, 1, "")))
+        .unwrap();
     let program = ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
         .into_iter()
         .fold(program, |program, name| program.env(name, proxy.url("")));
     let _executor = world.start_member(program, "executor").await.unwrap();
-    let _watcher = world
-        .start_member(world.watcher("").unwrap(), "watcher")
+    world
+        .plain_submit(&world.job_id("direct"), &numbered(1))
         .await
         .unwrap();
-    let tasks = numbered(3);
-    let id = submit(&world, &tasks).await;
-    for line in outcomes(&world, &id, &tasks).await {
-        assert_eq!(line.outcome, Ok(b"direct".to_vec()));
-    }
+    eventually("the receiver is asked", SOON, async || {
+        ensure!(!receiver.received().is_empty(), "not yet");
+        Ok(())
+    })
+    .await;
     assert_eq!(proxy.connections(), 0);
 }
 
 #[tokio::test]
 async fn requests_of_a_cancelled_job_are_given_up_within_a_second() {
-    let world = World::shared().await.unwrap();
     let receiver = Receiver::start(|_| Reply::ok("")).await.unwrap();
     receiver.hold();
-    let _crew = crew(&world, &receiver, 4, "").await;
-    let id = submit(&world, &numbered(100)).await;
-    eventually("4 requests wait", SOON, async || {
-        ensure!(receiver.at_once() == 4, "{}", receiver.at_once());
-        Ok(())
-    })
-    .await;
-    let cancel = world.program("distjobctl", "").unwrap().args(["cancel", &id]);
-    world
-        .start(cancel, "cancel")
+    let crew = Crew::start(&toml(&receiver, 4, "")).await;
+    let id = submit(&crew, &numbered(100)).await;
+    requests_wait(&receiver, 4).await;
+    let cancel = crew
+        .world
+        .program("distjobctl", "")
         .unwrap()
-        .succeeded(SOON)
-        .await
-        .unwrap();
+        .args(["cancel", &id]);
+    let cancelling = crew.world.start(cancel, "cancel").unwrap();
+    cancelling.succeeded(SOON).await.unwrap();
     eventually("no request waits", Duration::from_secs(1), async || {
         ensure!(receiver.open() == 0, "{}", receiver.open());
         Ok(())
@@ -242,25 +214,19 @@ async fn requests_of_a_cancelled_job_are_given_up_within_a_second() {
 
 #[tokio::test]
 async fn an_executor_that_is_asked_to_stop_waits_for_its_requests_and_posts_no_others() {
-    let world = World::shared().await.unwrap();
     let receiver = Receiver::start(|_| Reply::ok("fine")).await.unwrap();
     receiver.hold();
-    let [executor, _watcher] = crew(&world, &receiver, 4, "").await;
-    let tasks = numbered(100);
-    let id = submit(&world, &tasks).await;
-    eventually("4 requests wait", SOON, async || {
-        ensure!(receiver.at_once() == 4, "{}", receiver.at_once());
-        Ok(())
-    })
-    .await;
-    executor.terminate().unwrap();
-    executor.wait_log("asked to stop", SOON).await.unwrap();
+    let crew = Crew::start(&toml(&receiver, 4, "")).await;
+    let id = submit(&crew, &numbered(100)).await;
+    requests_wait(&receiver, 4).await;
+    crew.executor.terminate().unwrap();
+    crew.executor.wait_log("asked to stop", SOON).await.unwrap();
     receiver.release();
-    executor.succeeded(SOON).await.unwrap();
+    crew.executor.succeeded(SOON).await.unwrap();
     let posted = receiver.received().len();
     assert!(posted < 10, "{posted}");
     // What is left goes on elsewhere, and nothing is posted twice.
-    let _crew = crew(&world, &receiver, 4, "").await;
-    outcomes(&world, &id, &tasks).await;
+    let _second = Crew::executor(&crew.world, "second", &toml(&receiver, 4, "")).await;
+    crew.delivered(QUEUE, &id).await;
     assert_eq!(receiver.received().len(), 100);
 }
