@@ -10,6 +10,8 @@ mod calls;
 mod client;
 #[path = "store/cuts.rs"]
 mod cuts;
+#[path = "store/draw.rs"]
+mod draw;
 #[path = "store/dump.rs"]
 mod dump;
 #[path = "store/fixture.rs"]

@@ -4,7 +4,7 @@ use distjob_core::conclusion::Ending;
 use distjob_core::store::model::Model;
 use distjob_core::store::{
     Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
-    Read, ReadRequest, Standing, Status,
+    Read, ReadRequest, ReleaseRequest, Standing, Status,
 };
 use distjob_core::{Holder, JobId, Packed, Source, TaskRange, Zxid};
 use distjob_runtime::store::{Freeing, JobStore};
@@ -36,6 +36,11 @@ pub(crate) enum Call {
         holder: Holder,
         lo: u64,
         outcomes: Packed,
+    },
+    Release {
+        life: Zxid,
+        holder: Holder,
+        range: TaskRange,
     },
     Free {
         life: Zxid,
@@ -70,6 +75,7 @@ pub(crate) enum Reply {
     Open(Open),
     Claim(Claim),
     Commit(Commit),
+    Release(Commit),
     Freed(u64),
     Read(Read),
     Status(Status),
@@ -80,7 +86,7 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// Every kind of answer that there is, as [`Reply::kind`] names it.
-    pub(crate) const KINDS: [&str; 33] = [
+    pub(crate) const KINDS: [&str; 36] = [
         "push ok",
         "push gap",
         "push opened",
@@ -100,6 +106,9 @@ impl Reply {
         "commit ok",
         "commit refused",
         "commit elsewhere",
+        "release ok",
+        "release refused",
+        "release elsewhere",
         "free none",
         "free some",
         "read gone",
@@ -137,6 +146,9 @@ impl Reply {
             Self::Commit(commit) if commit.standing != Standing::Open => "commit elsewhere",
             Self::Commit(commit) if commit.accepted => "commit ok",
             Self::Commit(_) => "commit refused",
+            Self::Release(release) if release.standing != Standing::Open => "release elsewhere",
+            Self::Release(release) if release.accepted => "release ok",
+            Self::Release(_) => "release refused",
             Self::Freed(0) => "free none",
             Self::Freed(_) => "free some",
             Self::Read(Read::Gone) => "read gone",
@@ -189,6 +201,11 @@ impl Call {
                 lo: *lo,
                 outcomes,
             })),
+            Self::Release { life, holder, range } => Reply::Release(model.release(&ReleaseRequest {
+                life: *life,
+                holder,
+                range: *range,
+            })),
             Self::Free { life, holder, why } => Reply::Freed(model.free(*life, holder, why.deaths())),
             Self::Read(request) => Reply::Read(model.read(*request)),
             Self::Status { life, count, source } => Reply::Status(model.status(*life, *count, source)),
@@ -234,6 +251,14 @@ impl Call {
                     outcomes,
                 };
                 Reply::Commit(store.commit(id, &request).await.unwrap())
+            }
+            Self::Release { life, holder, range } => {
+                let request = ReleaseRequest {
+                    life: *life,
+                    holder,
+                    range: *range,
+                };
+                Reply::Release(store.release(id, &request).await.unwrap())
             }
             Self::Free { life, holder, why } => {
                 Reply::Freed(store.free(id, *life, holder, *why).await.unwrap())

@@ -50,11 +50,19 @@ pub(crate) async fn dump(
         tasks,
         leases: leases
             .iter()
-            .map(|(holder, leases)| (holder.parse().unwrap(), Lease::parse_list(leases).unwrap()))
+            .map(|(holder, leases)| (holder.parse().unwrap(), parse_leases(leases)))
             .collect(),
         freed: freed.iter().map(|range| range.parse().unwrap()).collect(),
         results: parse_results(results),
     }
+}
+
+/// Leases, in the one form in which they are to be written.
+fn parse_leases(text: &str) -> Vec<Lease> {
+    let leases = Lease::parse_list(text).unwrap();
+    let again: Vec<String> = leases.iter().map(Lease::to_string).collect();
+    assert_eq!(again.join(","), text);
+    leases
 }
 
 fn parse_meta(fields: &HashMap<String, String>) -> Meta {

@@ -11,9 +11,10 @@ use proptest::test_runner::{Config, TestRunner};
 use redis::AsyncCommands as _;
 
 use crate::calls::{Call, Reply};
+use crate::draw::steps;
 use crate::dump::dump;
 use crate::fixture::Fixture;
-use crate::steps::{Step, source, sources, steps};
+use crate::steps::{Step, source, sources};
 
 const SEQUENCES: u32 = 1000;
 

@@ -1,13 +1,10 @@
-//! What can happen to a job: steps as a strategy draws them, and the calls that they become in a given state.
+//! What can happen to a job: steps, and the calls that they become in a given state.
 
-use std::ops::RangeInclusive;
-
-use distjob_core::conclusion::{Conclusion, Ending};
+use distjob_core::conclusion::Ending;
 use distjob_core::store::model::{Model, Part};
 use distjob_core::store::{Isolated, ReadRequest};
-use distjob_core::{Holder, Outcome, Packed, Source, TaskRange, Zxid};
+use distjob_core::{Holder, Lease, Outcome, Packed, Source, TaskRange, Zxid};
 use distjob_runtime::store::Freeing;
-use proptest::prelude::*;
 
 use crate::calls::Call;
 use crate::fixture::{holder, token};
@@ -41,8 +38,18 @@ pub(crate) enum Step {
         who: u8,
         life: Life,
         lease: usize,
+        /// How far into the lease.
+        into: u64,
         wrong: i8,
         outcomes: Vec<(bool, Vec<u8>)>,
+    },
+    Release {
+        who: u8,
+        life: Life,
+        lease: usize,
+        into: u64,
+        wrong: i8,
+        count: u64,
     },
     Free {
         who: u8,
@@ -94,7 +101,11 @@ pub(crate) enum Life {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Knows {
     All,
+    /// All, as one range.
+    Around,
     AllButOne,
+    /// Every task of them, but no lease of more than one as a whole.
+    Pieces,
     None,
 }
 
@@ -116,6 +127,36 @@ fn life(model: &Model, life: Life) -> Zxid {
     })
 }
 
+fn who(who: u8) -> Holder {
+    holder(["a", "b", "c"][usize::from(who) % 3])
+}
+
+fn leases(model: &Model, holder: &Holder) -> Vec<Lease> {
+    model.leases.get(holder).cloned().unwrap_or_default()
+}
+
+/// A place in a lease: whose it is, the index, and how many tasks there are from there on; once in a while a wrong place,
+/// or one task too many.
+fn run(model: &Model, whose: u8, lease: usize, into: u64, wrong: i8) -> (Holder, u64, u64) {
+    let holder = match model.leases.keys().nth(usize::from(whose)) {
+        Some(leasing) if wrong == 0 => leasing.clone(),
+        _ => who(whose),
+    };
+    let leases = leases(model, &holder);
+    let Some(lease) = leases.get(lease % leases.len().max(1)) else {
+        return (holder, shifted(into, wrong), 9);
+    };
+    let into = into % lease.range.len();
+    let most = lease.range.len() - into + u64::from(wrong != 0);
+    (holder, shifted(lease.range.lo() + into, wrong), most)
+}
+
+/// Two ranges that hold the tasks of one.
+fn pieces(range: TaskRange) -> impl Iterator<Item = TaskRange> {
+    let middle = range.lo() + range.len() / 2;
+    range.before(middle).into_iter().chain(range.after(middle))
+}
+
 fn shifted(number: u64, by: i8) -> u64 {
     number.saturating_add_signed(by.into())
 }
@@ -125,8 +166,6 @@ impl Step {
     pub(crate) fn call(&self, model: &Model, past: &[Call]) -> Option<Call> {
         let length = |source: &Source| model.sources.get(source).map_or(0, |list| list.len() as u64);
         let count = model.meta.as_ref().map_or(0, |meta| meta.count);
-        let who = |who: u8| holder(["a", "b", "c"][usize::from(who) % 3]);
-        let leases = |holder: &Holder| model.leases.get(holder).cloned().unwrap_or_default();
         Some(match self.clone() {
             Self::Push { token, wrong, tasks } => {
                 let source = source(1 + token % 2);
@@ -159,10 +198,13 @@ impl Step {
                 knows,
             } => {
                 let holder = who(w);
-                let mut held: Vec<TaskRange> = leases(&holder).iter().map(|lease| lease.range).collect();
+                let mut held: Vec<TaskRange> =
+                    leases(model, &holder).iter().map(|lease| lease.range).collect();
                 match knows {
                     Knows::All => held.extend(TaskRange::new(1 << 40, 1 << 41)),
+                    Knows::Around => held = Vec::from_iter(TaskRange::new(0, 1 << 40)),
                     Knows::AllButOne => drop(held.pop()),
+                    Knows::Pieces => held = held.into_iter().flat_map(pieces).collect(),
                     Knows::None => held.clear(),
                 }
                 Call::Claim {
@@ -179,24 +221,31 @@ impl Step {
                 who: w,
                 life: l,
                 lease,
+                into,
                 wrong,
                 outcomes,
             } => {
-                let holder = match model.leases.keys().nth(usize::from(w)) {
-                    Some(leasing) if wrong == 0 => leasing.clone(),
-                    _ => who(w),
-                };
-                let leases = leases(&holder);
-                let lease = leases.get(lease % leases.len().max(1));
-                let lo = shifted(lease.map_or(0, |lease| lease.range.lo()), wrong);
-                let most = lease.map_or(usize::MAX, |lease| lease.range.len() as usize);
-                // Once in a while one too many.
-                let fitting = if wrong == 0 { most } else { most.saturating_add(1) };
+                let (holder, lo, most) = run(model, w, lease, into, wrong);
                 Call::Commit {
                     life: life(model, l),
                     holder,
                     lo,
-                    outcomes: pack(&outcomes, fitting),
+                    outcomes: pack(&outcomes, most as usize),
+                }
+            }
+            Self::Release {
+                who: w,
+                life: l,
+                lease,
+                into,
+                wrong,
+                count,
+            } => {
+                let (holder, lo, most) = run(model, w, lease, into, wrong);
+                Call::Release {
+                    life: life(model, l),
+                    holder,
+                    range: TaskRange::new(lo, lo + count.min(most))?,
                 }
             }
             Self::Free { who: w, life: l, why } => Call::Free {
@@ -258,153 +307,4 @@ fn pack(outcomes: &[(bool, Vec<u8>)], most: usize) -> Packed {
         });
     }
     packed
-}
-
-fn payload() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
-        8 => prop::collection::vec(any::<u8>(), 0..8),
-        1 => Just((0..=255).collect()),
-        1 => prop::collection::vec(any::<u8>(), 300..400),
-    ]
-}
-
-fn payloads(counts: RangeInclusive<usize>) -> impl Strategy<Value = Vec<Vec<u8>>> {
-    prop::collection::vec(payload(), counts)
-}
-
-fn some_life() -> impl Strategy<Value = Life> {
-    prop_oneof![40 => Just(Life::Known), 1 => Just(Life::Older), 1 => Just(Life::Newer)]
-}
-
-/// Mostly right.
-fn wrong() -> impl Strategy<Value = i8> {
-    prop_oneof![12 => Just(0i8), 1 => -2..=2i8]
-}
-
-fn limit() -> impl Strategy<Value = u64> {
-    prop_oneof![Just(0u64), Just(1), 2..20u64, Just(500), Just(1 << 48)]
-}
-
-fn knows() -> impl Strategy<Value = Knows> {
-    prop_oneof![8 => Just(Knows::All), 1 => Just(Knows::AllButOne), 1 => Just(Knows::None)]
-}
-
-fn claim() -> impl Strategy<Value = Step> {
-    let want = prop_oneof![1 => Just(0u64), 8 => 1..5u64, 1 => Just(1 << 48)];
-    let isolate = prop_oneof![1 => Just(0u32), 3 => Just(1), 1 => 2..4u32];
-    let isolated = prop_oneof![2 => Just(Isolated::Leave), 1 => Just(Isolated::Take)];
-    (0..3u8, some_life(), want, limit(), isolate, isolated, knows()).prop_map(
-        |(who, life, want, bytes_max, isolate, isolated, knows)| Step::Claim {
-            who,
-            life,
-            want,
-            bytes_max,
-            isolate,
-            isolated,
-            knows,
-        },
-    )
-}
-
-fn commit() -> impl Strategy<Value = Step> {
-    let outcomes = prop::collection::vec((any::<bool>(), payload()), 0..6);
-    (0..3u8, some_life(), 0..4usize, wrong(), outcomes).prop_map(|(who, life, lease, wrong, outcomes)| {
-        Step::Commit {
-            who,
-            life,
-            lease,
-            wrong,
-            outcomes,
-        }
-    })
-}
-
-fn free() -> impl Strategy<Value = Step> {
-    let why = prop_oneof![1 => Just(Freeing::Leaving), 2 => Just(Freeing::Dead)];
-    (0..3u8, some_life(), why).prop_map(|(who, life, why)| Step::Free { who, life, why })
-}
-
-fn fault() -> impl Strategy<Value = Step> {
-    let part = prop_oneof![
-        Just(Part::Meta),
-        Just(Part::Tasks),
-        Just(Part::Leases),
-        Just(Part::Freed),
-        Just(Part::Results)
-    ];
-    prop_oneof![
-        4 => part.prop_map(Step::Lose),
-        2 => (0..3u8).prop_map(|source| Step::ExpireSource { source }),
-        1 => Just(Step::ExpireTombstone),
-        1 => Just(Step::ForgetScripts),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        30 => claim(),
-        30 => commit(),
-        8 => free(),
-        6 => (0..2u8, wrong(), payloads(0..=4)).prop_map(|(token, wrong, tasks)| Step::Push { token, wrong, tasks }),
-        2 => payloads(0..=3).prop_map(|tasks| Step::PushPlain { tasks }),
-        5 => (some_life(), 0..3u8, wrong()).prop_map(|(life, source, wrong)| Step::Open { life, source, wrong }),
-        10 => read(),
-        4 => (some_life(), 0..3u8, wrong()).prop_map(|(life, source, wrong)| Step::Status { life, source, wrong }),
-        2 => drops(),
-        2 => (0..2u8, 0..4u64, limit()).prop_map(|(token, from, most)| Step::Staged { token, from, most }),
-        10 => any::<usize>().prop_map(|which| Step::Again { which }),
-        2 => fault(),
-    ]
-}
-
-fn read() -> impl Strategy<Value = Step> {
-    let start = prop_oneof![Just(0usize), 0..6usize];
-    (some_life(), start, limit(), limit()).prop_map(|(life, start, tasks_max, bytes_max)| Step::Read {
-        life,
-        start,
-        tasks_max,
-        bytes_max,
-    })
-}
-
-fn drops() -> impl Strategy<Value = Step> {
-    let life = prop_oneof![Just(Life::Older), Just(Life::Known), Just(Life::Newer)];
-    let ending = (0..9u64, 0..9u64, prop::sample::select(&Conclusion::ALL));
-    let ending = ending.prop_map(|(count, failed, conclusion)| Ending {
-        count,
-        failed: failed.min(count),
-        conclusion,
-    });
-    (life, 0..3u8, prop::option::of(ending)).prop_map(|(life, source, ending)| Step::Drop {
-        life,
-        source,
-        ending,
-    })
-}
-
-/// Steps that mostly begin with an open job, each with the number of the job that it is for.
-pub(crate) fn steps() -> impl Strategy<Value = Vec<(u8, Step)>> {
-    let any_job = || prop_oneof![5 => Just(0u8), 1 => Just(1u8)];
-    let begin = payloads(2..=9).prop_map(|tasks| {
-        let push = Step::Push {
-            token: 0,
-            wrong: 0,
-            tasks,
-        };
-        vec![
-            (0, push),
-            (
-                0,
-                Step::Open {
-                    life: Life::Known,
-                    source: 1,
-                    wrong: 0,
-                },
-            ),
-        ]
-    });
-    (begin, prop::collection::vec((any_job(), step()), 1..50)).prop_map(|(mut steps, more)| {
-        steps.extend(more);
-        steps
-    })
 }
