@@ -17,6 +17,7 @@ use distjob_runtime::{
 };
 
 pub mod config;
+pub mod docs;
 mod grip;
 pub mod handler;
 mod hands;

@@ -10,7 +10,7 @@ use distjob_core::QueueName;
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Pool, Worker, WorkerSettings};
+use super::{Pool, Worker, WorkerSettings, reply::Reply, request::Request};
 use crate::handler::{
     Failure, Handler as _, Retry, Trial, Verdict,
     process::{Bounds, Spawner},
@@ -104,6 +104,35 @@ async fn until(mut is_so: impl FnMut() -> bool) {
 fn lines(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_lines_in_the_document_are_lines_of_the_protocol() {
+    let document = include_str!("../../docs/handlers.md");
+    let lines: Vec<&str> = document
+        .lines()
+        .filter(|line| line.starts_with("{\"id\""))
+        .collect();
+    let mut request = Vec::new();
+    Request {
+        id: 7,
+        job: "report-2",
+        index: 41,
+        attempt: 1,
+        queue: "hashes",
+        key: "report-2.00000000000000ff.41",
+        payload: b"a.jpg",
+    }
+    .push(&mut request);
+    assert_eq!(request, format!("{}\n", lines[0]).into_bytes());
+    let replies = lines[1..]
+        .iter()
+        .map(|line| Reply::read(line.as_bytes()).unwrap().said);
+    let retries: Vec<_> = replies
+        .map(|said| said.map_err(|failure| failure.retry).err())
+        .collect();
+    let later = Retry::After(Duration::from_secs(5));
+    assert_eq!(retries, [None, None, Some(later), Some(Retry::Never)]);
 }
 
 #[tokio::test]
