@@ -6,6 +6,7 @@
 mod deaths;
 mod deliveries;
 mod end;
+mod endings;
 mod executions;
 mod ledger;
 mod leftovers;
@@ -14,7 +15,7 @@ mod outcomes;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use distjob_core::{JobData, JobId, Layout, znode::Role};
+use distjob_core::{JobData, JobId, Layout, Token, znode::Role};
 use distjob_runtime::chance;
 use tokio::time::Instant;
 
@@ -46,6 +47,8 @@ pub struct Evidence {
     pub store: Record,
     /// What stands in the store after all, by job, but for tombstones and the ledger mark.
     pub keys: Vec<(JobId, String)>,
+    /// The lists of failed tasks that stand in the store after all.
+    pub failed_lists: BTreeMap<(JobId, Token), Vec<Vec<u8>>>,
     /// What watchers delivered, in order.
     pub deliveries: Vec<Delivery>,
     /// Files that were neither delivered nor removed.
@@ -106,9 +109,10 @@ impl fmt::Display for Violation {
 type Check = fn(&Evidence) -> Vec<String>;
 
 /// All invariants, with their names.
-const ALL: [(&str, Check); 8] = [
+const ALL: [(&str, Check); 9] = [
     ("the ledger follows its table", ledger::check),
     ("a job is delivered once, whole and right", deliveries::check),
+    ("a job has come to what its lines say", endings::check),
     ("a task has one outcome", outcomes::check),
     ("a task runs once where nothing fails", executions::check),
     ("only the dead are taken for dead", deaths::check),
@@ -135,6 +139,8 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
     pub(crate) id: JobId,
+    /// The creation zxid of its znode.
+    pub(crate) born: i64,
     /// What it said, from its creation on. Nothing at the end when it was deleted.
     pub(crate) states: Vec<Option<JobData>>,
 }
@@ -154,6 +160,7 @@ impl Evidence {
             let data = change.after.as_deref().map(|data| JobData::parse(data).ok());
             let life = lives.entry(change.life).or_insert_with(|| Life {
                 id,
+                born: change.life,
                 states: Vec::new(),
             });
             match data {

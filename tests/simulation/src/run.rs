@@ -251,6 +251,7 @@ fn gather(cluster: &Cluster, unfinished: Vec<String>, began: Began) -> Evidence 
         store: cluster.redis().record(),
         // A request that was late may have staged something again.
         keys: ending::leftover_keys(cluster, Staged::Expires),
+        failed_lists: ending::failed_lists(cluster),
         deliveries: cluster.shelf().deliveries(),
         partials: partials
             .into_iter()

@@ -1,8 +1,8 @@
 //! After the storm: whatever can end must end, within a bound; then everybody goes home.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use distjob_core::{JobData, JobId, JobState, Source, belonging::Belonging, store::MetaState};
+use distjob_core::{JobData, JobId, JobState, Source, Token, belonging::Belonging, store::MetaState};
 use distjob_runtime::zk::Written;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -152,9 +152,7 @@ pub(super) fn leftover_keys(cluster: &Cluster, staged: Staged) -> Vec<(JobId, St
             model.sources.remove(&Source::Plain);
         }
         // The failed tasks of a delivered job, be it of an earlier life, wait for a retry as long as its tombstone lives.
-        model.sources.retain(|source, _| {
-            !matches!(source, Source::Staged(token) if token.as_str().starts_with("failed-"))
-        });
+        model.sources.retain(|source, _| failed_token(source).is_none());
         if staged == Staged::Expires {
             model.sources.retain(|source, _| *source == Source::Plain);
         }
@@ -168,6 +166,27 @@ pub(super) fn leftover_keys(cluster: &Cluster, staged: Staged) -> Vec<(JobId, St
         }
     }
     leftovers
+}
+
+/// The lists of failed tasks that stand in the store.
+pub(super) fn failed_lists(cluster: &Cluster) -> BTreeMap<(JobId, Token), Vec<Vec<u8>>> {
+    let redis = cluster.redis();
+    let jobs = redis.jobs().into_iter();
+    let lists = jobs.flat_map(|id| {
+        let sources = redis.job(&id).map(|model| model.sources).unwrap_or_default();
+        sources
+            .into_iter()
+            .filter_map(move |(source, list)| Some(((id.clone(), failed_token(&source)?.clone()), list)))
+    });
+    lists.collect()
+}
+
+/// The token of a list of failed tasks.
+fn failed_token(source: &Source) -> Option<&Token> {
+    match source {
+        Source::Staged(token) if token.as_str().starts_with("failed-") => Some(token),
+        _ => None,
+    }
 }
 
 impl Cluster {
