@@ -33,7 +33,7 @@ mod sections;
 pub mod size;
 mod template;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -131,30 +131,36 @@ fn read<T: Settings>(sources: Sources) -> Result<Loaded<T>, ConfigError> {
     entries.extend(layer::environment(&sources.environment, &known, &mut problems));
     entries.extend(layer::flags(&sources.args.set, &known));
     let mut layers = known.defaults().clone();
+    let mut refused = BTreeSet::new();
     for entry in entries {
         match known.check::<T>(&entry) {
             Ok(()) => layers = layers.merge(entry),
-            Err(problem) => problems.push(format!("{}: {problem}", entry.place)),
+            Err(problem) => {
+                problems.push(format!("{}: {problem}", entry.place));
+                refused.insert(entry.key);
+            }
         }
     }
 
-    let loaded = understand(sources, known, file, layers, &mut problems)?;
+    let loaded = understand(sources, known, file, layers, &refused, &mut problems)?;
     problems.into_result(loaded)
 }
 
-/// Makes the program's struct of all layers, and checks what comes out.
+/// Makes the program's struct of all layers, and checks what comes out. Of the `refused` keys something was written that is
+/// not in the layers.
 fn understand<T: Settings>(
     sources: Sources,
     known: Known,
     file: Option<PathBuf>,
     layers: Figment,
+    refused: &BTreeSet<String>,
     problems: &mut ConfigError,
 ) -> Result<Loaded<T>, ConfigError> {
     let settings: T = template::expanded(T::TEMPLATES, &layers)
         .extract()
         .map_err(|error| ConfigError::new(format!("the layers do not fit together: {error}")))?;
     template::report_unlisted(T::TEMPLATES, &layers, problems);
-    settings.check(&mut Problems::new(&layers, T::TEMPLATES, problems));
+    settings.check(&mut Problems::new(&layers, T::TEMPLATES, refused, problems));
     Ok(Loaded {
         file,
         sources,

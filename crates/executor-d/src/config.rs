@@ -3,6 +3,7 @@
 //! `[queue]` holds every key of a queue with its default; `[queues.<name>]` says what is different for one. The loader
 //! puts them together, so that nobody else has to: see [`Config::queue`].
 
+mod check;
 mod program;
 mod queue;
 mod statuses;
@@ -187,6 +188,12 @@ impl Settings for Config {
             ("executor.store_patience", executor.store_patience),
         ] {
             problems.require(key, !value.is_zero(), "must be more than nothing");
+        }
+        check::check_values("queue", &self.queue, problems);
+        for (name, queue) in &self.queues {
+            let table = format!("queues.{name}");
+            check::check_values(&table, queue, problems);
+            check::check_handler(&table, queue, problems);
         }
     }
 

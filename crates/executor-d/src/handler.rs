@@ -29,7 +29,7 @@ mod command;
 mod concurrently;
 mod failure;
 mod handlers;
-mod http;
+pub(crate) mod http;
 mod on_thread;
 mod prime;
 mod process;
@@ -45,8 +45,9 @@ mod drill;
 
 use std::{borrow::Cow, fmt};
 
-use futures::future::BoxFuture;
+pub use futures::future::BoxFuture;
 
+pub(crate) use self::process::Bounds;
 #[cfg(debug_assertions)]
 pub use self::drill::Drill;
 pub use self::{

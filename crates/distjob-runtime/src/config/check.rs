@@ -153,6 +153,10 @@ impl Known {
         };
         let expected = match error.kind {
             _ if noun(value) != noun(default) => example(default),
+            // Of a list it is one item that is wrong.
+            Kind::InvalidValue(item, expected) if matches!(value, Value::Array(..) | Value::Dict(..)) => {
+                return Err(format!("`{key}`: found {item}, expected {expected}"));
+            }
             Kind::InvalidValue(_, expected) => expected,
             Kind::UnknownVariant(_, names) => OneOf(names).to_string(),
             kind => return Err(format!("`{key}`: {kind}")),

@@ -1,10 +1,11 @@
 //! What is wrong with a configuration, all of it at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use figment::Figment;
 
-use super::layer::place;
+use super::layer::{EMBEDDED, place};
 use super::template::{self, Template};
 
 /// Everything that is wrong with a configuration; one message a line, each with its place. Exit status 78.
@@ -54,6 +55,7 @@ impl std::error::Error for ConfigError {}
 pub struct Problems<'a> {
     layers: &'a Figment,
     templates: &'static [Template],
+    refused: &'a BTreeSet<String>,
     found: &'a mut ConfigError,
 }
 
@@ -61,11 +63,13 @@ impl<'a> Problems<'a> {
     pub(super) fn new(
         layers: &'a Figment,
         templates: &'static [Template],
+        refused: &'a BTreeSet<String>,
         found: &'a mut ConfigError,
     ) -> Self {
         Self {
             layers,
             templates,
+            refused,
             found,
         }
     }
@@ -75,14 +79,34 @@ impl<'a> Problems<'a> {
     /// What an instance has from its template stands there: it is reported with that place, and not again when the
     /// same was reported of the template.
     pub fn report(&mut self, key: &str, message: impl fmt::Display) {
-        let own = template::instance(self.templates, key).filter(|_| !self.layers.contains(key));
-        let inherited = own.map(|instance| instance.overridden());
+        let inherited = self.inherited(key);
         let place = place(self.layers, inherited.as_deref().unwrap_or(key));
         let about = |key: &str| format!("{place}: `{key}` {message}");
         let is_known = inherited.is_some_and(|key| self.found.messages.contains(&about(&key)));
         if !is_known {
             self.found.push(about(key));
         }
+    }
+
+    /// Whether some layer has a value for `key`, or for that key of its template: what is reported of it can be found.
+    #[must_use]
+    pub fn is_set(&self, key: &str) -> bool {
+        let inherited = self.inherited(key);
+        place(self.layers, inherited.as_deref().unwrap_or(key)) != EMBEDDED
+    }
+
+    /// Whether something was written for `key`, or for that key of its template, that could not be understood. It has been
+    /// reported, and what follows from its absence need not be.
+    #[must_use]
+    pub fn is_refused(&self, key: &str) -> bool {
+        let canonical = template::canonical(self.templates, key);
+        self.refused.contains(key) || self.refused.contains(&*canonical)
+    }
+
+    /// The key of the template that `key` has its value from.
+    fn inherited(&self, key: &str) -> Option<String> {
+        let instance = template::instance(self.templates, key)?;
+        (!self.layers.contains(key)).then(|| instance.overridden())
     }
 
     /// Reports `message` about `key` unless `holds`.

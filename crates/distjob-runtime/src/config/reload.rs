@@ -65,7 +65,14 @@ impl<T: Settings> Loaded<T> {
         });
         let layers = in_force.fold(Figment::new(), Figment::merge);
         let mut problems = ConfigError::default();
-        let loaded = understand(self.sources.clone(), next.known, next.file, layers, &mut problems)?;
+        let loaded = understand(
+            self.sources.clone(),
+            next.known,
+            next.file,
+            layers,
+            &BTreeSet::new(),
+            &mut problems,
+        )?;
         Ok(Reload {
             loaded: problems.into_result(loaded)?,
             applied,

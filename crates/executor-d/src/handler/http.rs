@@ -17,9 +17,9 @@ use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::time::timeout;
 
-use self::{client::Client, connect::Connector, headers::QueueHeaders, judge::Rules};
+use self::{client::Client, connect::Connector, headers::QueueHeaders, judge::Rules, place::Place};
 use super::{AsyncFunction, Failure, Job, Task, Verdict};
-use crate::config::QueueConfig;
+use crate::config::{HttpConfig, QueueConfig};
 
 /// Posts tasks to a URL.
 ///
@@ -72,6 +72,23 @@ impl Http {
             Err(error) => Err(error.to_string().into()),
         }
     }
+}
+
+/// What of `[queue.http]` cannot be used here and now: keys within the queue's table, with what is wrong with each.
+pub(crate) fn problems(config: &HttpConfig) -> Vec<(&'static str, String)> {
+    let ca_file = Some(config.ca_file.as_path()).filter(|path| !path.as_os_str().is_empty());
+    let connector = ca_file.map(|path| Connector::new(Some(path), config.connect_timeout));
+    let place = config.url.parse::<Place>().err();
+    let headers = QueueHeaders::new(&config.headers).err();
+    let trusted = connector.and_then(Result::err);
+    [
+        place.map(|error| ("http.url", error.to_string())),
+        headers.map(|error| ("http.headers", format!("cannot be sent: {error}"))),
+        trusted.map(|error| ("http.ca_file", format!("cannot be used: {error:#}"))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl AsyncFunction for Http {
