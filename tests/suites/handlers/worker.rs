@@ -142,7 +142,11 @@ async fn the_example_in_shell_hashes_tasks() {
 
 #[tokio::test]
 async fn the_example_for_node_hashes_tasks() {
-    if std::process::Command::new("node").arg("--version").output().is_err() {
+    if std::process::Command::new("node")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
         eprintln!("not tried: there is no node on this machine");
         return;
     }
