@@ -308,14 +308,16 @@ impl Run {
     }
 
     fn let_go_but_for(&self, later: &[Later]) {
-        let Work { grip, lease, .. } = &self.work;
-        let mut from = lease.range.lo();
+        // What was given back before may be in hand again, for another run.
+        let Some(kept) = self.kept else { return };
+        let grip = &self.work.grip;
+        let mut from = kept.lo();
         for later in later {
             let range = later.work.lease.range;
             TaskRange::new(from, range.lo()).inspect(|done| grip.let_go(*done));
             from = range.hi();
         }
-        TaskRange::new(from, lease.range.hi()).inspect(|done| grip.let_go(*done));
+        TaskRange::new(from, kept.hi()).inspect(|done| grip.let_go(*done));
     }
 
     /// Whether the store leases us something of these tasks, as last heard, that nobody will work on.
