@@ -10,6 +10,8 @@
 
 mod calls;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

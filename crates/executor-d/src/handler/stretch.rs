@@ -104,6 +104,7 @@ impl Stretch {
             return;
         };
         let (index, attempts, begun) = (task.index, task.attempt, task.begun);
+        self.tasks.hear(index, || verdict.clone());
         self.ran.count += 1;
         let account = || Account {
             attempts,

@@ -69,6 +69,8 @@ struct Shared {
     due: Notify,
     /// Tells handlers that there is room again.
     room: Notify,
+    /// In a trial, all verdicts.
+    heard: Option<Mutex<BTreeMap<u64, Verdict>>>,
 }
 
 #[derive(Debug, Default)]
@@ -76,12 +78,19 @@ struct State {
     book: Book,
     /// What was taken away and not given back.
     cut: Vec<TaskRange>,
-    /// In a trial, all verdicts.
-    heard: Option<BTreeMap<u64, Verdict>>,
 }
 
 impl Tasks {
     pub(crate) fn new(terms: Terms) -> Self {
+        Self::heard_by(terms, None)
+    }
+
+    /// Tasks that belong to no lease, to try a handler on: see [`trial`](super::trial).
+    pub(crate) fn on_trial(terms: Terms) -> Self {
+        Self::heard_by(terms, Some(Mutex::default()))
+    }
+
+    fn heard_by(terms: Terms, heard: Option<Mutex<BTreeMap<u64, Verdict>>>) -> Self {
         let count = u32::try_from(terms.payloads.len()).unwrap_or(u32::MAX);
         let shared = Shared {
             terms,
@@ -89,17 +98,11 @@ impl Tasks {
             state: Mutex::default(),
             due: Notify::new(),
             room: Notify::new(),
+            heard,
         };
         Self {
             shared: Arc::new(shared),
         }
-    }
-
-    /// Tasks that belong to no lease, to try a handler on: see [`trial`](super::trial).
-    pub(crate) fn on_trial(terms: Terms) -> Self {
-        let tasks = Self::new(terms);
-        tasks.state().heard = Some(BTreeMap::new());
-        tasks
     }
 
     /// The job that they belong to.
@@ -139,17 +142,27 @@ impl Tasks {
     }
 
     /// Records what became of a task. The account of it says how long it took from when it began until now.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "who has recorded a task has it no more"
+    )]
     pub fn record(&self, task: Task, verdict: Verdict) {
         let now = Instant::now();
+        let Task {
+            index,
+            attempt,
+            begun,
+            ..
+        } = task;
         let mut state = self.state();
         let state = &mut *state;
         let tally = state.book.tally_mut();
         tally.tasks_run += 1;
-        tally.first = Some(tally.first.map_or(task.begun, |first| first.min(task.begun)));
+        tally.first = Some(tally.first.map_or(begun, |first| first.min(begun)));
         tally.last = Some(now);
         let account = Account {
-            attempts: task.attempt,
-            elapsed: now.saturating_duration_since(task.begun),
+            attempts: attempt,
+            elapsed: now.saturating_duration_since(begun),
         };
         match &verdict {
             Ok(value) => {
@@ -158,13 +171,11 @@ impl Tasks {
                     account: Some(account),
                     stderr: &[],
                 };
-                self.note(state, task.index, &record, now);
+                self.note(state, index, &record, now);
             }
-            Err(failure) => self.fail(state, task.index, failure, Some(account), now),
+            Err(failure) => self.fail(state, index, failure, Some(account), now),
         }
-        if let Some(heard) = &mut state.heard {
-            heard.insert(task.index, verdict);
-        }
+        self.hear(index, || verdict);
     }
 
     /// The next tasks for a function that needs nothing but a thread, until a commit is due: they cost it a few
@@ -187,6 +198,14 @@ impl Tasks {
         }
         for (index, failure, account) in ran.failed {
             self.fail(state, index, &failure, Some(account), now);
+        }
+    }
+
+    /// Keeps a verdict, in a trial.
+    pub(super) fn hear(&self, index: u64, verdict: impl FnOnce() -> Verdict) {
+        if let Some(heard) = &self.shared.heard {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.insert(index, verdict());
         }
     }
 
@@ -305,6 +324,18 @@ impl Tasks {
         self.shared.window.left()
     }
 
+    /// How many tasks have begun.
+    pub(crate) fn begun(&self) -> u32 {
+        self.shared.window.begun()
+    }
+
+    /// Nobody wants them any more: no task begins, and nothing is recorded.
+    pub(crate) fn abandon(&self) {
+        let _ = self.shared.window.cut(0);
+        self.state().book.close();
+        self.shared.room.notify_waiters();
+    }
+
     /// When the next commit is due, if there is something to commit. At once when there is much.
     pub(crate) fn commit_due(&self) -> Option<Instant> {
         let CommitLimits { bytes, time } = self.shared.terms.commit;
@@ -385,7 +416,10 @@ impl Tasks {
 
     /// The verdicts of a trial.
     pub(crate) fn take_heard(&self) -> BTreeMap<u64, Verdict> {
-        self.state().heard.take().unwrap_or_default()
+        let heard = self.shared.heard.as_ref();
+        heard.map_or_else(BTreeMap::new, |heard| {
+            std::mem::take(&mut *heard.lock().unwrap_or_else(PoisonError::into_inner))
+        })
     }
 
     /// The payload of the task of this index.

@@ -159,6 +159,8 @@ impl Run {
             }
             () = async { handler.as_mut().expect("looked at before").await }, if handler.is_some() => {
                 self.handler = None;
+                // What it could have begun is not its own any more either.
+                self.tasks.cut(0);
                 self.tasks.close(&Failure::new(FORGOTTEN));
             }
             () = tasks.changed() => {}
@@ -211,9 +213,10 @@ impl Run {
     fn share(&mut self, now: Instant) {
         let target = self.limits.target;
         self.look_at = now + 2 * target;
-        let tally = self.tasks.tally();
         let passed = now.duration_since(self.begun);
-        let keep = target.as_secs_f64() / passed.as_secs_f64() * tally.tasks_run as f64;
+        // One of those that began is the one that takes so long.
+        let done = self.tasks.begun().saturating_sub(1);
+        let keep = target.as_secs_f64() / passed.as_secs_f64() * f64::from(done);
         // Saturates, and is a number: more than nothing has passed.
         let keep = keep as u32;
         if self.tasks.left() > keep {
@@ -228,7 +231,11 @@ impl Run {
             self.tasks.put_away(outcomes.bytes().len());
             let metrics = &self.runner.metrics;
             if answer.accepted {
-                metrics.recorded(&self.work.job.queue, outcomes.count() - outcomes.failed(), outcomes.failed());
+                metrics.recorded(
+                    &self.work.job.queue,
+                    outcomes.count() - outcomes.failed(),
+                    outcomes.failed(),
+                );
             } else {
                 metrics.commits_refused.inc();
                 tracing::info!(job.id = %self.work.job.id, range = %format_args!("{from}..{upto}"), "a commit was refused");
@@ -241,18 +248,22 @@ impl Run {
                 count: answer.count,
             };
         }
-        match after_commit(&answer, self.work.lease.range) {
-            AfterCommit::Continue(_) => {}
-            AfterCommit::Complete => self.job_is_complete = true,
-            AfterCommit::Ended if self.tasks.are_settled() => {}
-            // What still runs is somebody else's by now.
-            AfterCommit::Ended => {
-                self.handler = None;
-                self.tasks.cut(0);
-                self.tasks.close(&Failure::default());
-            }
+        let after = self.kept.map(|kept| after_commit(&answer, kept));
+        self.job_is_complete |= after == Some(AfterCommit::Complete);
+        if matches!(after, Some(AfterCommit::Complete | AfterCommit::Ended)) {
+            self.is_lost();
         }
         self.last = Some(answer);
+    }
+
+    /// Nothing of it is leased to us any more: all is recorded, or somebody else's.
+    fn is_lost(&mut self) {
+        self.calls.clear();
+        drop(self.tasks.take_outcomes());
+        if !self.tasks.are_settled() {
+            self.handler = None;
+            self.tasks.abandon();
+        }
     }
 
     /// What came of it.
