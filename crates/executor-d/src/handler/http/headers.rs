@@ -217,16 +217,16 @@ mod tests {
     async fn a_secret_in_a_file_may_be_replaced_while_the_executor_runs() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap();
-        std::fs::write(path, "first\n").unwrap();
+        fs::write(path, "first\n").unwrap();
         let value = format!("Bearer {{file:{path}}}");
         let headers = QueueHeaders::new(&configured(&[("Authorization", &value)])).unwrap();
         assert_eq!(headers.current().await["authorization"], "Bearer first");
         assert!(!format!("{headers:?}").contains("first"));
-        std::fs::write(path, "second").unwrap();
+        fs::write(path, "second").unwrap();
         assert_eq!(headers.current().await["authorization"], "Bearer first");
         tokio::time::advance(FRESH_FOR).await;
         assert_eq!(headers.current().await["authorization"], "Bearer second");
-        std::fs::remove_file(path).unwrap();
+        fs::remove_file(path).unwrap();
         tokio::time::advance(FRESH_FOR).await;
         assert_eq!(headers.current().await["authorization"], "Bearer second");
     }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+const FILE: &str = "{file:";
+const VARIABLE: &str = "{env:";
+
 /// A text in which `{file:PATH}` and `{env:NAME}` stand for what is there. Any other brace is just a brace.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Template(Vec<Part>);
@@ -48,13 +51,11 @@ impl Template {
 
 /// The text before the first reference, the reference, and the text after it.
 fn next_reference(text: &str) -> Option<(&str, Part, &str)> {
-    let kinds: [(&str, fn(String) -> Part); 2] = [("{file:", Part::File), ("{env:", Part::Variable)];
-    let first = kinds
-        .into_iter()
-        .filter_map(|(open, kind)| text.find(open).map(|at| (at, open, kind)));
-    let (at, open, kind) = first.min_by_key(|(at, ..)| *at)?;
+    let find = |open: &'static str| text.find(open).map(|at| (at, open));
+    let (at, open) = [find(FILE), find(VARIABLE)].into_iter().flatten().min()?;
     let (name, after) = text[at + open.len()..].split_once('}')?;
-    Some((&text[..at], kind(name.to_owned()), after))
+    let part = if open == FILE { Part::File } else { Part::Variable };
+    Some((&text[..at], part(name.to_owned()), after))
 }
 
 /// Texts may be secrets.

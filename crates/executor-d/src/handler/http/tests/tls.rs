@@ -68,7 +68,7 @@ async fn a_server_is_trusted_when_an_authority_of_ours_says_so_and_not_otherwise
 #[test]
 fn a_file_without_a_certificate_is_refused() {
     for (name, why) in [("server.key", "holds no certificate"), ("missing.pem", "open ")] {
-        let refused = connect::Connector::new(Some(&file(name)), SOON).unwrap_err();
+        let refused = Connector::new(Some(&file(name)), SOON).unwrap_err();
         assert!(format!("{refused:#}").contains(why), "{refused:#}");
     }
     File::open(file("ca.pem")).unwrap();
