@@ -84,7 +84,7 @@ pub(crate) fn command(orders: &Orders, program: &Path, name: &OsStr) -> Command 
 
 /// Why the launcher failed, if it is that which ended with this status and these last words.
 pub(crate) fn failure(orders: &Orders, status: ExitStatus, stderr: &[u8]) -> Option<String> {
-    if orders.is_empty() || status.code() != Some(FAILED) {
+    if orders.secret.is_empty() || status.code() != Some(FAILED) {
         return None;
     }
     let words = stderr.strip_prefix(orders.secret.as_bytes())?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use harness::{Delivered, Process, World, eventually};
+use serde_json::Value;
 
 use crate::SOON;
 
@@ -57,6 +58,26 @@ impl Crew {
         .await
     }
 
+    /// The lines of a job's file when it is delivered, with all that they say.
+    pub(crate) async fn lines(&self, queue: &str, id: &str) -> Vec<Value> {
+        self.delivered(queue, id).await;
+        let path = self.world.sink().join(queue).join(format!("{id}.jsonl"));
+        let text = std::fs::read_to_string(path).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// The first line of a file, when it is there.
+    pub(crate) async fn line_in(&self, path: &Path) -> String {
+        eventually("there is a line", SOON, async || {
+            let text = std::fs::read_to_string(path)?;
+            let (line, _) = text.split_once('\n').context("not yet")?;
+            Ok(line.to_owned())
+        })
+        .await
+    }
+
     /// Submits tasks, and returns the outcome of each.
     pub(crate) async fn outcomes(&self, queue: &str, tasks: &[&str]) -> Vec<Result<Vec<u8>, String>> {
         let id = self.submit(queue, tasks).await;
@@ -69,6 +90,19 @@ impl Crew {
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         write(self.world.dir(), name, text)
     }
+}
+
+/// The queue `default` with this program for its tasks, and `more` keys of the queue before its table `command`, to
+/// which more keys can be appended.
+pub(crate) fn command(argv: &[&str], more: &str) -> String {
+    format!(
+        "queues = [\"default\"]\nslots = 2\n\n[queue]\nhandler = \"command\"\n{more}\n[queue.command]\nargv = {argv:?}\n"
+    )
+}
+
+/// A value.
+pub(crate) fn ok(value: &str) -> Result<Vec<u8>, String> {
+    Ok(value.as_bytes().to_vec())
 }
 
 /// Writes a file.

@@ -14,6 +14,7 @@
 //! but [`Group::exited`], and whoever waits there can be dropped, which ends the child.
 
 mod bounds;
+mod cgroup;
 mod environment;
 mod finish;
 mod group;

@@ -45,6 +45,7 @@ impl Program {
             End::Exited(status) => self.judge(status),
             End::TimedOut => Some(self.too_long()),
             End::TooMuchOutput => Some(self.too_much()),
+            End::OutOfMemory => Some("used more memory than it may (bounds.memory_max)".into()),
             End::NotStarted(why) => Some(why.into()),
             End::Unknown(error) => Some(format!("nobody knows how the program ended: {error}").into()),
         }

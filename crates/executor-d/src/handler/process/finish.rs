@@ -30,6 +30,8 @@ pub(crate) enum End {
     TimedOut,
     /// By us: it wrote too much to its standard output.
     TooMuchOutput,
+    /// By the kernel: it used more memory than its cgroup may.
+    OutOfMemory,
     /// It did not become the program that it was to be: what the launcher says.
     NotStarted(String),
     /// Nobody knows.
@@ -86,6 +88,7 @@ impl Child {
             let drained = async { try_join!(read_to_end(&mut stdout, output), others).map(drop) };
             watch(&group, drained, patience).await
         };
+        let is_out_of_memory = group.is_out_of_memory();
         let status = match &verdict {
             Ok(()) => group.reap(),
             Err(_) => {
@@ -100,6 +103,7 @@ impl Child {
         let end = match (verdict, status) {
             (Err(Offence::Time), _) => End::TimedOut,
             (Err(Offence::Output), _) => End::TooMuchOutput,
+            (Ok(()), _) if is_out_of_memory => End::OutOfMemory,
             (Ok(()), Ok(status)) => match launcher::failure(&bounds.orders, status, &stderr) {
                 Some(why) => End::NotStarted(why),
                 None => End::Exited(status),

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::reaper;
+use super::{cgroup::Leaf, reaper};
 
 /// How often a group whose leader has ended is asked whether anything of it is left.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -29,17 +29,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Group(Option<Leader>);
 
 impl Group {
-    /// Of a process that was started as the leader of a group of its own. Must be called within a runtime.
+    /// Of a process that was started as the leader of a group of its own, and in this cgroup. Must be called within a
+    /// runtime.
     ///
     /// # Errors
     /// When there is no descriptor for it left; the process is killed then.
-    pub(crate) fn new(process: Child, kill_after: Duration) -> io::Result<Self> {
+    pub(super) fn new(process: Child, kill_after: Duration, cgroup: Option<Leaf>) -> io::Result<Self> {
         let pid = Pid::from_child(&process);
         let mut leader = Leader {
             process,
             pid,
             exit: None,
             kill_after,
+            cgroup,
             is_over: false,
         };
         let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
@@ -55,6 +57,12 @@ impl Group {
         if let Some(leader) = &self.0 {
             leader.exited().await;
         }
+    }
+
+    /// Whether something was killed because it used more memory than its cgroup may.
+    pub(super) fn is_out_of_memory(&self) -> bool {
+        let cgroup = self.0.as_ref().and_then(|leader| leader.cgroup.as_ref());
+        cgroup.is_some_and(Leaf::is_out_of_memory)
     }
 
     /// Kills what is left of the group, and reaps its leader, which has [ended](Self::exited) or is killed, too.
@@ -120,6 +128,7 @@ pub(super) struct Leader {
     /// Readable from its end on.
     exit: Option<AsyncFd<OwnedFd>>,
     kill_after: Duration,
+    cgroup: Option<Leaf>,
     /// Whether it was reaped.
     is_over: bool,
 }
@@ -137,9 +146,16 @@ impl Leader {
         let _ = kill_process_group(self.pid, signal);
     }
 
+    fn kill(&self) {
+        self.signal(Signal::KILL);
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.kill();
+        }
+    }
+
     fn reap(&mut self) -> io::Result<ExitStatus> {
         // Before its leader is reaped the group's id cannot belong to anybody else.
-        self.signal(Signal::KILL);
+        self.kill();
         self.is_over = true;
         self.process.wait()
     }
@@ -151,7 +167,7 @@ impl Leader {
         // A process that was stopped hears it only then.
         self.signal(Signal::CONT);
         if timeout_at(deadline, self.exited()).await.is_err() {
-            self.signal(Signal::KILL);
+            self.kill();
             self.exited().await;
             return self.reap();
         }
@@ -169,7 +185,7 @@ impl Leader {
     async fn outlive(&self, deadline: Instant) {
         while test_kill_process_group(self.pid) != Err(Errno::SRCH) {
             if Instant::now() >= deadline {
-                self.signal(Signal::KILL);
+                self.kill();
                 return;
             }
             sleep_until(deadline.min(Instant::now() + LOOK_EVERY)).await;
@@ -180,7 +196,7 @@ impl Leader {
 impl Drop for Leader {
     fn drop(&mut self) {
         if !self.is_over {
-            self.signal(Signal::KILL);
+            self.kill();
             // Most often too early; a zombie of a daemon that is about to end is of no harm.
             let _ = self.process.try_wait();
         }

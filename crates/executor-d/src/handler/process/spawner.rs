@@ -12,8 +12,8 @@ use rustix::io::Errno;
 use thiserror::Error;
 use tokio::net::unix::pipe;
 
-use super::{Bounds, group::Group};
-use crate::launcher;
+use super::{Bounds, cgroup::Leaf, group::Group};
+use crate::launcher::{self, Orders};
 
 /// So much is in a pipe without anybody reading it, however scarce pipes are: `PIPE_BUF`.
 const FITS_INTO_A_PIPE: usize = 4096;
@@ -112,7 +112,12 @@ impl Spawner {
     ) -> io::Result<Child> {
         let bounds = &self.bounds;
         let program = bounds.find(name)?;
-        let mut command = self.command(&program, name);
+        let cgroup = if bounds.cgroup {
+            Leaf::make(bounds.orders.memory_max)?
+        } else {
+            None
+        };
+        let mut command = self.command(&program, name, cgroup.as_ref());
         command
             .args(&argv[1..])
             .env_clear()
@@ -128,7 +133,7 @@ impl Spawner {
         let (stdin, unfed) = supply(&mut command, input)?;
         let mut process = command.spawn()?;
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
-        let group = Group::new(process, bounds.kill_after)?;
+        let group = Group::new(process, bounds.kill_after, cgroup)?;
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             return Err(io::Error::other("no pipes"));
         };
@@ -143,13 +148,22 @@ impl Spawner {
 
     /// The command without its arguments: the program itself, which the standard library then starts without copying
     /// this process, or the launcher in front of it.
-    fn command(&self, program: &Path, name: &OsStr) -> Command {
-        if self.bounds.orders.is_empty() {
-            let mut command = Command::new(program);
-            command.arg0(name);
-            command
-        } else {
-            launcher::command(&self.bounds.orders, program, name)
+    fn command(&self, program: &Path, name: &OsStr, cgroup: Option<&Leaf>) -> Command {
+        let orders = &self.bounds.orders;
+        match cgroup {
+            None if orders.is_empty() => {
+                let mut command = Command::new(program);
+                command.arg0(name);
+                command
+            }
+            None => launcher::command(orders, program, name),
+            Some(cgroup) => {
+                let orders = Orders {
+                    cgroup: Some(cgroup.directory().to_owned()),
+                    ..orders.clone()
+                };
+                launcher::command(&orders, program, name)
+            }
         }
     }
 }
