@@ -8,6 +8,8 @@ mod bounds;
 mod command;
 #[path = "handlers/crew.rs"]
 mod crew;
+#[path = "handlers/endings.rs"]
+mod endings;
 #[path = "handlers/http.rs"]
 mod http;
 #[path = "handlers/worker.rs"]
