@@ -36,18 +36,34 @@ pub fn configuration(bytes: &[u8]) {
         let file = file.as_file_mut();
         match program % 4 {
             0 => {
-                let config =
-                    reads::<distjob_executor::Config>("executor-d", distjob_executor::EMBEDDED_CONFIG, file, &path, toml);
-                let executor = config.map(|config| config.executor);
-                executor.iter().for_each(|config| {
+                let config = reads::<distjob_executor::Config>(
+                    "executor-d",
+                    distjob_executor::EMBEDDED_CONFIG,
+                    file,
+                    &path,
+                    toml,
+                );
+                config.iter().for_each(|config| {
+                    let executor = &config.executor;
                     fit_a_clock(&[
-                        config.grace_period,
-                        config.claim_target,
-                        config.commit_every,
-                        config.help_after,
-                        config.scrub_every,
-                        config.store_patience,
+                        executor.grace_period,
+                        executor.claim_target,
+                        executor.commit_every,
+                        executor.help_after,
+                        executor.scrub_every,
+                        executor.store_patience,
                     ]);
+                    for name in &executor.queues {
+                        let queue = config.queue(name);
+                        fit_a_clock(&[
+                            queue.timeout,
+                            queue.retry_initial,
+                            queue.retry_max,
+                            queue.bounds.kill_after,
+                            queue.bounds.cpu_max,
+                            queue.http.connect_timeout,
+                        ]);
+                    }
                 });
             }
             1 => {

@@ -19,8 +19,14 @@ impl<T> Loaded<T> {
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         let mut current = "";
-        for (key, value) in &self.values {
-            let (table, name) = key.rsplit_once('.').unwrap_or(("", key));
+        // By table: what stands in one, however it is called, comes before the tables in it.
+        let mut values: Vec<_> = self
+            .values
+            .iter()
+            .map(|(key, value)| (key.rsplit_once('.').unwrap_or(("", key)), key, value))
+            .collect();
+        values.sort_by_key(|(parts, ..)| *parts);
+        for ((table, name), key, value) in values {
             if table != current {
                 let gap = if text.is_empty() { "" } else { "\n" };
                 let _ = writeln!(text, "{gap}[{table}]");

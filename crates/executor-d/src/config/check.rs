@@ -13,7 +13,7 @@ use distjob_runtime::config::Problems;
 pub(super) use self::handler::check_handler;
 use super::{BoundsConfig, QueueConfig};
 
-/// Less address space than this no program can even be loaded into.
+/// Into less address space than this hardly a program can be loaded.
 const MEMORY_LEAST: u64 = 4 << 20;
 
 /// Fewer files than this leave a program nothing beside its standard streams and the libraries that it loads.
@@ -152,7 +152,7 @@ fn check_bounds(report: &mut Report<'_, '_>, bounds: &BoundsConfig) {
     report.require(
         "bounds.memory_max",
         bounds.memory_max == 0 || bounds.memory_max >= MEMORY_LEAST,
-        "must be 0B, for no bound, or at least 4MiB: in less not even the smallest program starts; many need 100MiB \
+        "must be 0B, for no bound, or at least 4MiB: in less hardly a program starts; many need 100MiB \
          of addresses, and some that reserve more than they use need several GiB",
     );
     report.require(

@@ -25,6 +25,8 @@ names = ["a", "b"]
 heat = 1
 # Lid.
 lid = "flat"
+# By its name behind the tables.
+wok = false
 # Spices.
 [pot.spices]
 # The stove.
@@ -51,6 +53,7 @@ struct Work {
 struct Pot {
     heat: u8,
     lid: String,
+    wok: bool,
     spices: BTreeMap<String, String>,
     stove: Stove,
 }
@@ -152,6 +155,22 @@ fn only_what_differs_from_the_template_is_printed_and_it_is_read_back_the_same()
     let again = kitchen(&Layers::new().file(&printed)).unwrap();
     assert_eq!(loaded.changes(&again), []);
     assert_eq!(loaded.settings.pots, again.settings.pots);
+}
+
+#[test]
+fn each_table_is_printed_once() {
+    let layers = Layers::new()
+        .flag("pots.a.stove.place=left")
+        .flag("pots.a.wok=true");
+    let printed = kitchen(&layers).unwrap().to_toml();
+    for table in ["[pot]", "[pot.stove]", "[pots.a]", "[pots.a.stove]"] {
+        assert_eq!(
+            printed.lines().filter(|line| *line == table).count(),
+            1,
+            "{printed}"
+        );
+    }
+    assert!(kitchen(&Layers::new().file(&printed)).is_ok(), "{printed}");
 }
 
 #[test]

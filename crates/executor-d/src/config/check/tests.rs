@@ -221,7 +221,7 @@ fn values_out_of_range_are_named_of_all_queues_and_of_one() {
         (
             "bounds.memory_max",
             "\"1MiB\"",
-            "must be 0B, for no bound, or at least 4MiB: in less not even the smallest program starts; many need 100MiB of \
+            "must be 0B, for no bound, or at least 4MiB: in less hardly a program starts; many need 100MiB of \
              addresses, and some that reserve more than they use need several GiB",
         ),
         (
