@@ -80,8 +80,14 @@ fn names_a_secret(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// The text with the password of a URL replaced by `***`, in the authority (`redis://user:secret@host`) and in the
-/// query (`unix:///socket?pass=secret`). Texts without one are returned as they are.
+/// The name before a secret in a query: `pass` of `pass=secret`.
+fn secret_in(pair: &str) -> Option<&str> {
+    let (name, _) = pair.split_once('=')?;
+    names_a_secret(name).then_some(name)
+}
+
+/// The text with the password of a URL replaced by `***`, in the authority (`redis://user:secret@host`), and secrets of
+/// any kind in the query (`unix:///socket?pass=secret`, `https://host/path?token=secret`). Texts without one are returned as they are.
 #[must_use]
 pub fn mask_secrets(text: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = text.split_once("://") else {
@@ -96,13 +102,10 @@ pub fn mask_secrets(text: &str) -> Cow<'_, str> {
         None => Cow::Borrowed(rest),
     };
     match rest.split_once('?') {
-        Some((place, query)) if query.contains("pass=") => {
+        Some((place, query)) if query.split('&').any(|pair| secret_in(pair).is_some()) => {
             let query: Vec<_> = query
                 .split('&')
-                .map(|pair| match pair.split_once('=') {
-                    Some(("pass", _)) => format!("pass={MASK}"),
-                    _ => pair.to_owned(),
-                })
+                .map(|pair| secret_in(pair).map_or(pair.to_owned(), |name| format!("{name}={MASK}")))
                 .collect();
             Cow::Owned(format!("{scheme}://{place}?{}", query.join("&")))
         }

@@ -51,6 +51,10 @@ fn masking_leaves_all_but_the_password() {
             "redis+unix:///run/r.sock?db=1&pass=p&user=u",
             "redis+unix:///run/r.sock?db=1&pass=***&user=u",
         ),
+        (
+            "https://h/make?size=9&api_key=a@b&Token=t",
+            "https://h/make?size=9&api_key=***&Token=***",
+        ),
         ("a plain text", "a plain text"),
     ] {
         assert_eq!(mask_secrets(text), masked);
