@@ -4,7 +4,7 @@ use std::{fmt, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use distjob_core::QueueName;
 use distjob_executor::handler::{
-    AsyncFunction, Concurrently, Failure, Handler, Handlers, Job, Task, Verdict,
+    AsyncFunction, Concurrently, Failure, Handler, Handlers, Job, Retry, Task, Verdict,
 };
 use futures::future::BoxFuture;
 use tokio::time::sleep;
@@ -37,7 +37,8 @@ impl SimulatedHandler {
             cluster: cluster.clone(),
             process,
         };
-        let handler: Arc<dyn Handler> = Arc::new(Concurrently::new(function, NonZeroUsize::MIN));
+        let at_once = NonZeroUsize::new(cluster.plan().settings.at_once).unwrap_or(NonZeroUsize::MIN);
+        let handler: Arc<dyn Handler> = Arc::new(Concurrently::new(function, at_once));
         Handlers::for_all(queues, &handler)
     }
 }
@@ -46,14 +47,14 @@ impl AsyncFunction for SimulatedHandler {
     fn handle<'a>(&'a self, _: &'a Job, task: &'a Task) -> BoxFuture<'a, Verdict> {
         Box::pin(async move {
             match Payload::parse(task.payload()) {
-                Ok(payload) => handle(&self.cluster, self.process, payload).await,
+                Ok(payload) => handle(&self.cluster, self.process, payload, task.attempt).await,
                 Err(_) => Err(Failure::new("this is no payload of the run").is_final()),
             }
         })
     }
 }
 
-async fn handle(cluster: &Cluster, process: Process, payload: Payload) -> Verdict {
+async fn handle(cluster: &Cluster, process: Process, payload: Payload, attempt: u32) -> Verdict {
     cluster.network().awake(process).await;
     let count = cluster.history().executed(payload.submission, payload.index);
     cluster.trace().mark(payload.to_string().as_bytes());
@@ -70,6 +71,11 @@ async fn handle(cluster: &Cluster, process: Process, payload: Payload) -> Verdic
             cluster.network().awake(process).await;
             Ok(payload.value().into_bytes().into())
         }
+        Kind::Flaky(failures) if attempt <= failures => Err(payload.value().into()),
+        Kind::Suffers(failures) if count <= failures => {
+            Err(Failure::from(payload.value()).retry(Retry::Uncounted))
+        }
+        Kind::Flaky(_) | Kind::Suffers(_) => Ok(payload.value().into_bytes().into()),
         Kind::Fails => Err(Failure::new(payload.value()).is_final()),
         Kind::Kills => {
             cluster.crash(process);

@@ -12,8 +12,12 @@ use distjob_core::Outcome;
 pub enum Kind {
     /// Takes so many milliseconds and succeeds.
     Works(u32),
-    /// Fails.
+    /// Fails, and says that it always will.
     Fails,
+    /// Fails at so many attempts that are counted, then succeeds.
+    Flaky(u32),
+    /// Fails so many times through no fault of its own, then succeeds.
+    Suffers(u32),
     /// Ends the process that runs it.
     Kills,
 }
@@ -39,6 +43,8 @@ impl fmt::Display for Payload {
         match kind {
             Kind::Works(ms) => write!(f, "{submission}/{index}/works{ms}"),
             Kind::Fails => write!(f, "{submission}/{index}/fails"),
+            Kind::Flaky(failures) => write!(f, "{submission}/{index}/flaky{failures}"),
+            Kind::Suffers(failures) => write!(f, "{submission}/{index}/suffers{failures}"),
             Kind::Kills => write!(f, "{submission}/{index}/kills"),
         }
     }
@@ -59,9 +65,18 @@ impl FromStr for Payload {
         let kind = match part()? {
             "fails" => Kind::Fails,
             "kills" => Kind::Kills,
-            works => {
-                let ms = works.strip_prefix("works").ok_or(Foreign)?;
-                Kind::Works(ms.parse().map_err(|_| Foreign)?)
+            counted => {
+                let digits = counted
+                    .find(|digit: char| digit.is_ascii_digit())
+                    .ok_or(Foreign)?;
+                let (word, number) = counted.split_at(digits);
+                let number = number.parse().map_err(|_| Foreign)?;
+                match word {
+                    "works" => Kind::Works(number),
+                    "flaky" => Kind::Flaky(number),
+                    "suffers" => Kind::Suffers(number),
+                    _ => return Err(Foreign),
+                }
             }
         };
         match parts.next() {
@@ -90,14 +105,39 @@ impl Payload {
         format!("value of {self}")
     }
 
-    /// Whether this can have become of it. What kills is given up after some deaths, with words that are the daemon's.
+    /// Whether this can have become of it, where a task is run so often at most. What kills is given up after some
+    /// deaths, with words that are the daemon's.
     #[must_use]
-    pub fn allows(&self, outcome: Outcome<'_>) -> bool {
+    pub fn allows(&self, outcome: Outcome<'_>, attempts: u32) -> bool {
         match (self.kind, outcome) {
-            (Kind::Works(_), Outcome::Ok(value)) => value == self.value().as_bytes(),
+            (Kind::Works(_) | Kind::Suffers(_), Outcome::Ok(value)) => value == self.value().as_bytes(),
+            (Kind::Flaky(failures), Outcome::Ok(value)) => {
+                failures < attempts && value == self.value().as_bytes()
+            }
+            (Kind::Flaky(failures), Outcome::Err(error)) => {
+                failures >= attempts && error == self.value().as_bytes()
+            }
             (Kind::Fails, Outcome::Err(error)) => error == self.value().as_bytes(),
             (Kind::Kills, Outcome::Err(_)) => true,
             _ => false,
+        }
+    }
+
+    /// How many attempts its outcome tells of.
+    #[must_use]
+    pub fn counted(&self, attempts: u32) -> u32 {
+        match self.kind {
+            Kind::Flaky(failures) => attempts.min(failures + 1),
+            _ => 1,
+        }
+    }
+
+    /// How often it runs where nothing goes wrong.
+    #[must_use]
+    pub fn runs(&self, attempts: u32) -> u32 {
+        match self.kind {
+            Kind::Suffers(failures) => failures + 1,
+            _ => self.counted(attempts),
         }
     }
 }
@@ -108,7 +148,14 @@ mod tests {
 
     #[test]
     fn a_payload_reads_back_as_what_it_was() {
-        for kind in [Kind::Works(0), Kind::Works(70), Kind::Fails, Kind::Kills] {
+        for kind in [
+            Kind::Works(0),
+            Kind::Works(70),
+            Kind::Fails,
+            Kind::Flaky(2),
+            Kind::Suffers(1),
+            Kind::Kills,
+        ] {
             let payload = Payload {
                 submission: 7,
                 index: 3,
@@ -116,7 +163,15 @@ mod tests {
             };
             assert_eq!(Payload::parse(payload.to_string().as_bytes()), Ok(payload));
         }
-        for foreign in ["", "1/2", "1/2/breaks", "1/2/fails/3", "x/2/fails"] {
+        for foreign in [
+            "",
+            "1/2",
+            "1/2/breaks",
+            "1/2/breaks3",
+            "1/2/flaky",
+            "1/2/fails/3",
+            "x/2/fails",
+        ] {
             assert_eq!(foreign.parse::<Payload>(), Err(Foreign), "{foreign}");
         }
     }

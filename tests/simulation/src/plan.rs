@@ -12,7 +12,10 @@ pub use self::{
     faults::{ENSEMBLE, Fault, FaultKind, Faults, Strike, Target, When},
     jobs::{Cancel, How, Submission},
 };
-use crate::network::{Delays, Node};
+use crate::{
+    network::{Delays, Node},
+    payload::Payload,
+};
 
 /// Faults strike and jobs come within this time.
 pub const STORM_MS: u64 = 20_000;
@@ -59,6 +62,14 @@ pub struct Settings {
     pub store_patience_ms: u64,
     /// How long a submitter tries, in milliseconds.
     pub submit_timeout_ms: u64,
+    /// How often a task that fails is run.
+    pub attempts: u32,
+    /// How long it waits at most before its second attempt, in milliseconds.
+    pub retry_ms: u64,
+    /// How many tasks of a lease run at once.
+    pub at_once: usize,
+    /// How long the tasks of a lease should take, in milliseconds.
+    pub claim_target_ms: u64,
     /// One request to Redis in so many is sent twice; 0: none is.
     pub repeat_one_in: u32,
 }
@@ -78,11 +89,12 @@ impl Plan {
         let executors = nodes(1, rng.random_range(1..=3));
         let watchers = nodes(FIRST_WATCHER, rng.random_range(1..=2));
         let delays = delays(&mut rng);
-        let settings = Settings::draw(&mut rng, kinds);
+        let settings = Settings::draw(&mut rng, &mut StdRng::seed_from_u64(seed.rotate_left(32)), kinds);
         // Streams of their own: fewer kinds of faults leave the jobs as they are.
         let mut jobs_rng = StdRng::from_rng(&mut rng);
         let mut faults_rng = StdRng::from_rng(&mut rng);
-        let submissions = jobs::submissions(&mut jobs_rng, kinds);
+        let mut submissions = jobs::submissions(&mut jobs_rng, kinds);
+        jobs::let_some_fail(&mut StdRng::seed_from_u64(!seed), &mut submissions);
         let cancels = jobs::cancels(&mut jobs_rng, &submissions);
         let members: Vec<Node> = executors.iter().chain(&watchers).copied().collect();
         let strikes = faults::strikes(&mut faults_rng, kinds, &members);
@@ -96,6 +108,24 @@ impl Plan {
             cancels,
             strikes,
         }
+    }
+
+    /// How often the task of this index in that submission runs where nothing goes wrong.
+    #[must_use]
+    pub fn runs(&self, submission: u32, index: u32) -> u32 {
+        let mut submissions = self.submissions.iter();
+        let tasks = submissions
+            .find(|one| one.number == submission)
+            .map(|one| &one.tasks);
+        let kind = tasks.and_then(|tasks| tasks.get(index as usize)).copied();
+        kind.map_or(0, |kind| {
+            let payload = Payload {
+                submission,
+                index,
+                kind,
+            };
+            payload.runs(self.settings.attempts)
+        })
     }
 
     /// Where submission number `number` is made.
@@ -123,7 +153,8 @@ fn delays(rng: &mut StdRng) -> Delays {
 }
 
 impl Settings {
-    fn draw(rng: &mut StdRng, kinds: &Faults) -> Self {
+    /// Draws them; those about the running of tasks from a stream of their own.
+    fn draw(rng: &mut StdRng, retries: &mut StdRng, kinds: &Faults) -> Self {
         let repeat_one_in = [0, 0, 20, 4][rng.random_range(0..4)];
         Self {
             repeat_one_in: if kinds.contains(FaultKind::Repeat) {
@@ -140,6 +171,10 @@ impl Settings {
             response_timeout_ms: [500, 1000, 3000][rng.random_range(0..3)],
             store_patience_ms: [2000, 5000, 60_000][rng.random_range(0..3)],
             submit_timeout_ms: [5000, 20_000][rng.random_range(0..2)],
+            attempts: retries.random_range(1..=4),
+            retry_ms: [10, 200, 3000][retries.random_range(0..3)],
+            at_once: [1, 1, 2, 4][retries.random_range(0..4)],
+            claim_target_ms: [20, 250][retries.random_range(0..2)],
         }
     }
 }

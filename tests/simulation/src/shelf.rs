@@ -34,6 +34,8 @@ pub struct Line {
     pub task: Vec<u8>,
     /// Its value or its error.
     pub outcome: Result<Vec<u8>, Vec<u8>>,
+    /// How many attempts it took, where that is known.
+    pub attempts: Option<u32>,
 }
 
 /// A result became visible.

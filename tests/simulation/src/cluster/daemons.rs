@@ -43,6 +43,10 @@ pub(super) fn executor(cluster: Cluster, process: Process, stop: Stop) -> BoxFut
     config.executor.store_patience = ms(settings.store_patience_ms);
     config.executor.grace_period = GRACE;
     config.executor.scrub_every = ms(10_000);
+    config.executor.claim_target = ms(settings.claim_target_ms);
+    config.queue.attempts = settings.attempts;
+    config.queue.retry_initial = ms(settings.retry_ms);
+    config.queue.retry_max = ms(2 * settings.retry_ms);
     let outside = distjob_executor::Outside {
         session: cluster.session(process, &config.zookeeper),
         store: cluster.store(process, &config.redis),

@@ -82,8 +82,13 @@ fn check_lines(evidence: &Evidence, delivery: &Delivery) -> Result<(), String> {
             Ok(value) => Outcome::Ok(value),
             Err(error) => Outcome::Err(error),
         };
-        if !payload.allows(outcome) {
+        if !payload.allows(outcome, evidence.plan.settings.attempts) {
             return Err(format!("has a wrong outcome at {index}: {outcome:?}"));
+        }
+        // Of what was given up nobody knows.
+        let counted = payload.counted(evidence.plan.settings.attempts);
+        if line.attempts.is_some_and(|attempts| attempts != counted) {
+            return Err(format!("tells of {:?} attempts at {index}", line.attempts));
         }
     }
     Ok(())

@@ -109,6 +109,22 @@ fn tasks(rng: &mut StdRng) -> Vec<Kind> {
         .collect()
 }
 
+/// Lets tasks fail that would only work: none, few or most of a submission.
+pub(super) fn let_some_fail(rng: &mut StdRng, submissions: &mut [Submission]) {
+    for submission in submissions {
+        let one_in = [None, None, Some(10), Some(2)][rng.random_range(0..4)];
+        let Some(one_in) = one_in else { continue };
+        for kind in &mut submission.tasks {
+            if matches!(kind, Kind::Works(_)) && rng.random_ratio(1, one_in) {
+                *kind = match rng.random_range(0..4) {
+                    0 => Kind::Suffers(rng.random_range(1..=2)),
+                    _ => Kind::Flaky(rng.random_range(1..=4)),
+                };
+            }
+        }
+    }
+}
+
 /// No task kills when nothing else does.
 fn spare(kind: Kind, kinds: &Faults) -> Kind {
     match kind {

@@ -110,6 +110,7 @@ impl Written {
             self.lines.push(Line {
                 task: row.task.to_vec(),
                 outcome,
+                attempts: row.account.map(|account| account.attempts),
             });
             Ok(())
         })
