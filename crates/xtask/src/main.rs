@@ -1,8 +1,9 @@
-//! The workspace's own tasks: `cargo xtask verify | fix | test | demo | faults | fuzz`.
+//! The workspace's own tasks: `cargo xtask verify | fix | test | demo | faults | fuzz | bench`.
 //!
 //! Reading order: [`shell`] runs a command, [`steps`] runs many and tells at the end which failed, [`tools`] and
 //! [`packages`] fetch what is missing; the rest is one module a task.
 
+mod bench;
 mod demo;
 mod faults;
 mod fix;
@@ -62,6 +63,12 @@ enum Task {
     /// on random inputs by every `cargo xtask test`. Builds cargo-fuzz into target/tools where it is missing; needs a
     /// C++ compiler (build-essential).
     Fuzz(fuzz::Order),
+    /// Measure, beside what a person would use instead
+    ///
+    /// Builds for release, starts private servers and takes a few minutes. What counts are the ratios: both sides of each
+    /// are measured by turns.
+    #[command(subcommand)]
+    Bench(bench::Order),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +79,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::demo(),
         Task::Faults(order) => faults::faults(&order),
         Task::Fuzz(order) => fuzz::fuzz(&order),
+        Task::Bench(order) => bench::bench(&order),
     };
     match result {
         Ok(verdict) => verdict.into(),

@@ -1,0 +1,80 @@
+//! `cargo xtask bench handlers`: how fast handlers are, beside what a person would use instead.
+//!
+//! Absolute figures say more of the machine than of the program, so each measure has its counterpart in the same run, and
+//! the two take turns: what else the machine does hits both. Private servers, release builds, nothing left behind.
+//!
+//! Reading order: [`rates`] is what is measured of speed, [`tail`] of the ends of jobs, [`stage`] runs one measure.
+
+mod rates;
+mod stage;
+mod table;
+mod tail;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+
+use self::table::Table;
+use crate::{
+    interrupts::Interrupts,
+    packages::{self, REDIS, ZOOKEEPER},
+    shell::cargo,
+    steps::Verdict,
+};
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Order {
+    /// Handlers: processes against xargs, workers against a program for each task, functions, and the ends of jobs
+    Handlers(Handlers),
+}
+
+/// How to measure handlers.
+#[derive(Debug, Args)]
+pub(crate) struct Handlers {
+    /// How often each pair is measured; the middle one of the ratios counts
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Tasks of a job that runs a process for each
+    #[arg(long, default_value_t = 5_000)]
+    tasks: usize,
+}
+
+/// Measures.
+pub(crate) fn bench(order: &Order) -> Result<Verdict> {
+    let Order::Handlers(handlers) = order;
+    packages::ensure(&[&ZOOKEEPER, &REDIS])?;
+    let interrupts = Interrupts::catch()?;
+    eprintln!("==> building the programs for release");
+    interrupts.run(cargo([
+        "build",
+        "--release",
+        "--package",
+        "submitter",
+        "--package",
+        "executor-d",
+    ]))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("start the async runtime")?;
+    runtime.block_on(async {
+        tokio::select! {
+            verdict = measure(handlers) => verdict,
+            () = interrupts.caught() => {
+                eprintln!("\ninterrupted: everything that was started is stopped and removed");
+                Ok(Verdict::Failed)
+            }
+        }
+    })
+}
+
+async fn measure(handlers: &Handlers) -> Result<Verdict> {
+    let mut table = Table::default();
+    rates::processes(handlers, &mut table).await?;
+    rates::workers(handlers, &mut table).await?;
+    rates::functions(handlers, &mut table).await?;
+    tail::tails(&mut table).await?;
+    println!("{table}");
+    Ok(Verdict::Passed)
+}
