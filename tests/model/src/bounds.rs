@@ -17,6 +17,8 @@ pub struct Faults {
     pub lapses: u8,
     /// Executors that are asked to stop, and leave in good order.
     pub leaves: u8,
+    /// Times that an executor gives back the end of a lease, which it will not come to soon.
+    pub releases: u8,
 }
 
 /// How a job comes to be.
@@ -60,6 +62,9 @@ pub struct Bounds {
     pub want: u64,
     /// Leases that an executor has in hand at once.
     pub slots: usize,
+    /// Whether the tasks of a lease are committed in any order: a handler runs several at once, or one waits before it is
+    /// tried again.
+    pub disorder: bool,
     /// Whether the job's sink makes a follow-up of one task.
     pub follow_up: bool,
     /// Whether an archive is made, so that the job passes through `zpd`.

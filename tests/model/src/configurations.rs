@@ -15,6 +15,7 @@ const NO_FAULTS: Faults = Faults {
     rollbacks: 0,
     lapses: 0,
     leaves: 0,
+    releases: 0,
 };
 
 /// One executor, one watcher, one task, and nothing goes wrong: what all others build on.
@@ -27,6 +28,7 @@ const PLAIN_SAILING: Bounds = Bounds {
     tasks: 1,
     want: 2,
     slots: 1,
+    disorder: false,
     follow_up: false,
     archive: false,
     cancel: false,
@@ -208,6 +210,60 @@ pub const SMALL: &[Bounds] = &[
             CRASH_AND_UNCLEAR,
         )
     },
+    Bounds {
+        executors: 2,
+        tasks: 3,
+        want: 3,
+        disorder: true,
+        ..with(
+            "disorder",
+            "two executors commit in any order, one request is unclear",
+            ONE_UNCLEAR,
+        )
+    },
+    Bounds {
+        executors: 2,
+        tasks: 3,
+        want: 3,
+        disorder: true,
+        ..with(
+            "disorder-and-rollback",
+            "two executors commit in any order, the store goes back",
+            Faults {
+                rollbacks: 1,
+                ..NO_FAULTS
+            },
+        )
+    },
+    Bounds {
+        executors: 2,
+        tasks: 3,
+        want: 3,
+        slots: 2,
+        disorder: true,
+        ..with(
+            "release",
+            "two executors with two leases at once, one gives back a part, one request is unclear",
+            Faults {
+                unclear: 1,
+                releases: 1,
+                ..NO_FAULTS
+            },
+        )
+    },
+    Bounds {
+        executors: 2,
+        tasks: 2,
+        slots: 2,
+        ..with(
+            "release-and-crash",
+            "two executors, one gives back a part of a lease, one is killed",
+            Faults {
+                releases: 1,
+                ..ONE_CRASH
+            },
+        )
+    },
     with(
         "lapse",
         "the tasks of a submission expire while it is held up",
@@ -272,6 +328,20 @@ pub const LARGE: &[Bounds] = &[
             "large-rollback",
             "two executors, three tasks, one is killed, the store goes back",
             CRASH_AND_ROLLBACK,
+        )
+    },
+    Bounds {
+        executors: 2,
+        tasks: 2,
+        slots: 2,
+        ..with(
+            "large-release",
+            "two executors, parts are given back twice, one is killed, a script is executed twice",
+            Faults {
+                repeats: 1,
+                releases: 2,
+                ..ONE_CRASH
+            },
         )
     },
     Bounds {

@@ -1,4 +1,4 @@
-//! An executor: `executor-d`'s `server.rs`, `visit.rs` and `lease.rs` as steps of one request each.
+//! An executor: `executor-d`'s `server.rs`, `visit.rs` and `lease.rs` with what is below them, as steps of one request each.
 //!
 //! What follows from each answer is decided by [`distjob_core::executor`]; what an executor remembers is what
 //! `hands.rs` and the board remember: leases in hand, doubts, which jobs are put aside. Shares and widths are left out:
@@ -6,6 +6,7 @@
 
 mod perceive;
 mod visit;
+mod work;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,12 +14,14 @@ use std::{
 };
 
 use distjob_core::{
-    Holder, JobEntry, JobId, JobState, Lease, TaskRange, Zxid,
-    executor::{AfterCommit, Treatment, after_commit, treatment},
+    Holder, JobEntry, JobId, JobState, TaskRange, Zxid,
+    executor::Treatment,
     ledger::{Settled, settle},
     store::{Commit, Isolated},
 };
 
+pub(crate) use self::work::Work;
+use self::work::{Goes, joined};
 use crate::{
     ledger::{Jobs, Members},
     moves::Move,
@@ -56,17 +59,6 @@ pub(crate) struct Term {
     pub(crate) leaving: bool,
     /// Whether its connection to the store was cut, and it has not noticed yet.
     pub(crate) cut: bool,
-}
-
-/// A lease in hand.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Work {
-    pub(crate) id: JobId,
-    pub(crate) life: Zxid,
-    pub(crate) lease: Lease,
-    /// What was granted: the payloads are of these tasks.
-    granted: TaskRange,
-    tasks: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -123,11 +115,7 @@ impl Term {
         if self.leaving {
             return vec![self.parting()];
         }
-        let mut moves: Vec<Move> = self
-            .hands
-            .iter()
-            .map(|work| Move::Run(work.id.clone(), work.granted.hi()))
-            .collect();
+        let mut moves = self.work_moves(rules);
         moves.extend(self.finishing.keys().cloned().map(Move::Finish));
         if self.visit.is_some() {
             moves.push(Move::Go);
@@ -147,6 +135,20 @@ impl Term {
             moves.extend(ripe.map(|(id, _)| Move::Pick(id.clone())));
         }
         moves
+    }
+
+    /// What it may do with what it has in hand.
+    fn work_moves(&self, rules: &Rules) -> Vec<Move> {
+        let runs = self.hands.iter().flat_map(|work| {
+            let next = work.next(rules).iter();
+            next.map(|index| Move::Run(work.id.clone(), *index))
+        });
+        let releases = self.hands.iter().flat_map(|work| {
+            let from = work.releases().into_iter();
+            from.map(|index| Move::Release(work.id.clone(), index))
+        });
+        let gives_back = rules.bounds.faults.releases > 0;
+        runs.chain(releases.filter(|_| gives_back)).collect()
     }
 
     /// Whether the store leases it something that it does not know of, asked now and then.
@@ -183,6 +185,10 @@ impl Term {
                 self.visit(id, want, isolated);
             }
             Move::Audit(id) => self.visit(id, 0, Isolated::Leave),
+            Move::Release(id, index) if !self.is_releasing(id, *index) => {
+                let position = self.position(id, *index).expect("it is in hand");
+                self.hands[position].let_go(*index);
+            }
             _ => {}
         }
     }
@@ -201,7 +207,14 @@ impl Term {
     /// What it asks for in this move; `None` when the beginning of it was all.
     pub(crate) fn request(&self, chosen: &Move, rules: &Rules) -> Option<Request> {
         match chosen {
-            Move::Run(id, hi) => Some(self.commit(id, *hi, rules)),
+            Move::Run(id, index) => {
+                let work = &self.hands[self.position(id, *index).expect("it is in hand")];
+                Some(work.commit(&self.holder, *index, rules))
+            }
+            Move::Release(id, index) => {
+                let work = &self.hands[self.position(id, *index).expect("it is in hand")];
+                work.release(&self.holder)
+            }
             Move::Finish(id) => {
                 let finish = &self.finishing[id];
                 let write = if finish.look {
@@ -252,7 +265,7 @@ impl Term {
             .iter()
             .chain(&self.ghosts)
             .filter(|work| work.id == *id && work.life == life);
-        held.map(|work| work.granted).collect()
+        joined(held.filter_map(Work::kept))
     }
 
     fn free(&self, id: &JobId, life: Zxid, holder: &Holder, deaths: u32) -> Request {
@@ -260,47 +273,43 @@ impl Term {
         Request::Store(id.clone(), Script::Free { life, holder, deaths })
     }
 
-    /// Runs the next task of a lease, and records it: commits of one task are the finest cut.
-    fn commit(&self, id: &JobId, hi: u64, rules: &Rules) -> Request {
-        let work = &self.hands[self.position(id, hi).expect("it is in hand")];
-        let lo = work.lease.range.lo();
-        let outcome = match treatment(&work.lease, rules.poison_after()) {
-            Treatment::Run => Some(work.tasks[(lo - work.granted.lo()) as usize].clone()),
-            Treatment::GiveUp => None,
+    /// Whether running this task kills whoever does it.
+    pub(crate) fn is_deadly(&self, id: &JobId, index: u64, rules: &Rules) -> bool {
+        *id == rules.job
+            && rules.bounds.poison == Some(index)
+            && self
+                .position(id, index)
+                .is_some_and(|position| self.hands[position].treatment(rules) == Treatment::Run)
+    }
+
+    /// Whether this gives back something that was not being given back already.
+    pub(crate) fn begins_release(&self, chosen: &Move) -> bool {
+        let Move::Release(id, index) = chosen else {
+            return false;
         };
-        Request::Store(
-            id.clone(),
-            Script::Commit {
-                life: work.life,
-                holder: self.holder.clone(),
-                lo,
-                outcomes: vec![outcome],
-            },
-        )
+        !self.is_releasing(id, *index)
     }
 
-    /// Whether the next task of this lease kills who runs it.
-    pub(crate) fn is_deadly(&self, id: &JobId, hi: u64, rules: &Rules) -> bool {
-        self.position(id, hi).is_some_and(|position| {
-            let lease = &self.hands[position].lease;
-            *id == rules.job
-                && rules.bounds.poison == Some(lease.range.lo())
-                && treatment(lease, rules.poison_after()) == Treatment::Run
-        })
+    fn is_releasing(&self, id: &JobId, index: u64) -> bool {
+        let mut works = self.hands.iter().filter(|work| work.id == *id);
+        works.any(|work| work.is_releasing(index))
     }
 
-    fn position(&self, id: &JobId, hi: u64) -> Option<usize> {
-        self.hands
-            .iter()
-            .position(|work| work.id == *id && work.granted.hi() == hi)
+    /// The lease in hand with this task, which has yet to be run or is being given back.
+    fn position(&self, id: &JobId, index: u64) -> Option<usize> {
+        let has = |work: &Work| work.has_todo(index) || work.is_releasing(index);
+        self.hands.iter().position(|work| work.id == *id && has(work))
     }
 
     /// Takes the answer.
     pub(crate) fn take(&mut self, chosen: &Move, reply: Reply, rules: &Rules) {
         match (chosen, reply) {
-            (Move::Run(id, hi), Reply::Commit(commit)) => self.after_run(id, *hi, &commit),
-            // Repeated until the answer is clear: `Runner::commit`.
-            (Move::Run(..), _) => {}
+            (Move::Run(id, index), Reply::Commit(commit)) => {
+                self.after_run(id, *index, Some(*index), &commit);
+            }
+            (Move::Release(id, index), Reply::Commit(commit)) => self.after_run(id, *index, None, &commit),
+            // Repeated until the answer is clear: `Call::make`.
+            (Move::Run(..) | Move::Release(..), _) => {}
             (Move::Finish(id), reply) => self.after_finish(id, reply),
             // Repeated likewise: `Server::free`.
             (Move::Free(..), Reply::Unclear) => {}
@@ -316,23 +325,20 @@ impl Term {
         }
     }
 
-    fn after_run(&mut self, id: &JobId, hi: u64, commit: &Commit) {
-        let Some(position) = self.position(id, hi) else {
+    fn after_run(&mut self, id: &JobId, index: u64, ran: Option<u64>, answer: &Commit) {
+        let Some(position) = self.position(id, index) else {
             return;
         };
-        let (granted, life) = (self.hands[position].granted, self.hands[position].life);
-        match after_commit(commit, granted) {
-            AfterCommit::Continue(rest) if rest.range.lo() >= granted.lo() => {
-                self.hands[position].lease = rest;
-                return;
-            }
-            // Before the first task there is nothing that this grant has payloads for: the next claim brings it back.
-            AfterCommit::Continue(_) => {
+        let life = self.hands[position].life;
+        match self.hands[position].hear(ran, answer) {
+            Goes::On => return,
+            // The next claim brings it back.
+            Goes::Astray => {
                 self.doubts.insert((id.clone(), life));
                 self.parked.remove(id);
             }
-            AfterCommit::Complete if self.wants(id, life) => self.finish(id),
-            AfterCommit::Complete | AfterCommit::Ended => {}
+            Goes::Complete if self.wants(id, life) => self.finish(id),
+            Goes::Complete | Goes::Over => {}
         }
         self.hands.remove(position);
     }

@@ -31,6 +31,7 @@
 //! * views of the jobs and of the executors lag behind for as long as they like;
 //! * the store goes back to any earlier state, which cuts all connections to it;
 //! * a list of tasks expires that somebody still needs;
+//! * the tasks of a lease are committed in any order, and the end of a lease is given back;
 //! * an executor leaves in good order; an operator cancels; a task kills who runs it; an id is submitted twice, or again.
 //!
 //! Each configuration says how often each of these happens at most. Which ones meet is in [`configurations`].
@@ -48,6 +49,7 @@
 //!   after them.
 //! * An emptied or foreign store: the ledger mark is always right. Single keys that vanish: the store's suites take them
 //!   away one by one. Restoring a lost job.
+//! * Why a task is run late: handlers that run several at once, and waits before a task is tried again, are choices.
 //! * Sizes: payloads of two bytes, commits of one task, slices of two. Files: a publication is one step.
 //! * The insides of ZooKeeper and Redis. Both execute one request after the other; the ledger's order of writes is that of
 //!   its leader, and what followers have not heard of shows in the views.

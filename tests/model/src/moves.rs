@@ -11,8 +11,10 @@ pub enum Move {
     Pick(JobId),
     /// Go on with what was begun.
     Go,
-    /// Run the next task of the lease that ends there, and commit it.
+    /// Run the task at this index, which is in hand, and commit it.
     Run(JobId, u64),
+    /// Give back the tasks from this index on to the end of the lease, which have not begun.
+    Release(JobId, u64),
     /// Mark a job as processed.
     Finish(JobId),
     /// Ask whether the store leases something that is not known.

@@ -11,6 +11,12 @@ use crate::invariants::Invariant;
 pub enum Mutant {
     /// `commit` records outcomes without looking for the lease.
     CommitWithoutLease,
+    /// `commit` takes what lies before its tasks out of the lease, too.
+    CommitLosesFront,
+    /// `release` counts a death.
+    ReleaseCountsDeath,
+    /// `release` gives back tasks whoever leases them.
+    ReleaseWithoutLease,
     /// A list that lacks a name proves a death, however old the list is.
     AbsenceIsDeath,
     /// `prcd` counts as complete: the store is not asked for its status, and what it has is delivered.
@@ -50,6 +56,8 @@ pub enum Mutant {
     DeleteAnyVersion,
     /// A submitter reports success when the znode is there, before the tasks are safe.
     SuccessBeforeOpen,
+    /// An executor never looks again at a job that it had put aside, unless members or jobs change.
+    NoSecondLook,
     /// An executor that has a new connection to the store does not look again at what it had put aside.
     ReconnectUnnoticed,
 }
@@ -58,6 +66,9 @@ impl Mutant {
     /// All of them.
     pub const ALL: &[Self] = &[
         Self::CommitWithoutLease,
+        Self::CommitLosesFront,
+        Self::ReleaseCountsDeath,
+        Self::ReleaseWithoutLease,
         Self::AbsenceIsDeath,
         Self::ProcessedIsTrusted,
         Self::DropBeforeUploaded,
@@ -77,6 +88,7 @@ impl Mutant {
         Self::LockOutlivesSession,
         Self::DeleteAnyVersion,
         Self::SuccessBeforeOpen,
+        Self::NoSecondLook,
         Self::ReconnectUnnoticed,
     ];
 
@@ -85,6 +97,9 @@ impl Mutant {
     pub const fn name(self) -> &'static str {
         match self {
             Self::CommitWithoutLease => "commit-without-lease",
+            Self::CommitLosesFront => "commit-loses-front",
+            Self::ReleaseCountsDeath => "release-counts-death",
+            Self::ReleaseWithoutLease => "release-without-lease",
             Self::AbsenceIsDeath => "absence-is-death",
             Self::ProcessedIsTrusted => "processed-is-trusted",
             Self::DropBeforeUploaded => "drop-before-uploaded",
@@ -104,6 +119,7 @@ impl Mutant {
             Self::LockOutlivesSession => "lock-outlives-session",
             Self::DeleteAnyVersion => "delete-any-version",
             Self::SuccessBeforeOpen => "success-before-open",
+            Self::NoSecondLook => "no-second-look",
             Self::ReconnectUnnoticed => "reconnect-unnoticed",
         }
     }
@@ -113,6 +129,9 @@ impl Mutant {
     pub const fn shown_by(self) -> (&'static str, Invariant) {
         match self {
             Self::CommitWithoutLease => ("zombie", Invariant::ExactlyOnce),
+            Self::CommitLosesFront => ("disorder", Invariant::ExactlyOnce),
+            Self::ReleaseCountsDeath => ("release", Invariant::Fenced),
+            Self::ReleaseWithoutLease => ("release", Invariant::Fenced),
             Self::AbsenceIsDeath => ("lagging-executors", Invariant::Fenced),
             Self::ProcessedIsTrusted => ("rollback", Invariant::ExactlyOnce),
             Self::DropBeforeUploaded => ("crash", Invariant::AcknowledgedIsSafe),
@@ -132,6 +151,7 @@ impl Mutant {
             Self::LockOutlivesSession => ("zombie", Invariant::LedgerTable),
             Self::DeleteAnyVersion => ("reuse", Invariant::LedgerTable),
             Self::SuccessBeforeOpen => ("lapse", Invariant::AcknowledgedIsSafe),
+            Self::NoSecondLook => ("release", Invariant::EveryJobEnds),
             Self::ReconnectUnnoticed => ("rollback", Invariant::EveryJobEnds),
         }
     }

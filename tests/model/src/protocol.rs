@@ -66,7 +66,7 @@ pub enum Action {
     Hear(Who),
     /// An executor notices that its connection to the store was cut, and has a new one.
     Reconnect(Who),
-    /// A watcher looks again at what it had put aside.
+    /// A member looks again at what it had put aside.
     Unpark(Who),
     /// What was late is lost.
     Dissolve,

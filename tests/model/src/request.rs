@@ -110,10 +110,19 @@ pub enum Script {
         life: Zxid,
         /// Whose lease.
         holder: Holder,
-        /// Where it begins.
+        /// The first task of which there is an outcome.
         lo: u64,
         /// The outcomes: the value, or none for a task that was given up.
         outcomes: Vec<Option<Vec<u8>>>,
+    },
+    /// `release`.
+    Release {
+        /// Which life.
+        life: Zxid,
+        /// Whose lease.
+        holder: Holder,
+        /// Which tasks.
+        range: TaskRange,
     },
     /// `free`.
     Free {

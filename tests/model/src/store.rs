@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use distjob_core::{
     JobId, Outcome, Packed, Source,
-    store::{ClaimRequest, CommitRequest, PushRequest, ReadRequest, model::Model},
+    store::{ClaimRequest, CommitRequest, PushRequest, ReadRequest, ReleaseRequest, model::Model},
 };
 
 use crate::{
@@ -79,6 +79,11 @@ pub(crate) fn run(keys: &mut Model, script: &Script) -> Reply {
             holder,
             lo: *lo,
             outcomes: &packed(outcomes),
+        })),
+        Script::Release { life, holder, range } => Reply::Commit(keys.release(&ReleaseRequest {
+            life: *life,
+            holder,
+            range: *range,
         })),
         Script::Free { life, holder, deaths } => {
             keys.free(*life, holder, *deaths);

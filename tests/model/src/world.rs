@@ -177,7 +177,11 @@ impl World {
     pub(crate) fn moves(&self, who: Who, rules: &Rules) -> Vec<Move> {
         match who {
             Who::Executor(n) => match &self.executors[usize::from(n)].term {
-                Some(term) => term.moves(rules),
+                Some(term) => {
+                    let mut moves = term.moves(rules);
+                    moves.retain(|chosen| self.left.releases > 0 || !term.begins_release(chosen));
+                    moves
+                }
                 None => vec![Move::Register],
             },
             Who::Watcher(n) => match &self.watchers[usize::from(n)].term {
@@ -214,6 +218,7 @@ impl World {
                 let Some(term) = &mut member.term else {
                     return Some(member.registers(who));
                 };
+                self.left.releases -= u8::from(term.begins_release(chosen));
                 term.begin(chosen, rules);
                 term.request(chosen, rules)
             }

@@ -52,6 +52,14 @@ impl Term {
         self.look_again();
     }
 
+    /// Whether it will look again, by and by, at what it has put aside: `Board::park_for_a_while`. What somebody gives
+    /// back while all others have put the job aside is announced to nobody. Where nobody does, no second look is needed,
+    /// and none is taken: so each other way in which a job might be forgotten shows.
+    pub(crate) fn looks_again(&self, rules: &Rules) -> bool {
+        let gives_back = rules.bounds.faults.releases > 0;
+        gives_back && !rules.has(Mutant::NoSecondLook) && !self.parked.is_empty() && !self.leaving
+    }
+
     /// `Server::after_reconnect`: the store may be an earlier one, so whatever was put aside may have become possible.
     pub(crate) fn reconnect(&mut self, rules: &Rules) {
         self.cut = false;

@@ -96,14 +96,11 @@ impl Term {
         // A new life of the id: the old one's leases ended with its keys.
         self.hands.retain(|work| work.id != *id || work.life == life);
         let range = grant.lease.range;
-        if !self.held(id, life).iter().any(|known| known.overlaps(range)) {
-            self.hands.push(Work {
-                id: id.clone(),
-                life,
-                lease: grant.lease,
-                granted: range,
-                tasks: grant.tasks,
-            });
+        if self.held(id, life).iter().any(|known| known.overlaps(range)) {
+            // Nobody may be left who works on the rest of it.
+            self.doubts.insert((id.clone(), life));
+        } else {
+            self.hands.push(Work::new(id.clone(), life, grant));
         }
         self.parked.remove(id);
     }

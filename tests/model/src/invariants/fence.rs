@@ -1,7 +1,8 @@
 //! Invariant 3: a commit takes effect only while the lease names its holder; a lease leaves its holder only by commit,
-//! by its own `free`, by proof of its death, by `drop`, or because the store went back.
+//! by its own `release` or `free`, by proof of its death, by `drop`, or because the store went back. And only proof of a
+//! death counts one.
 
-use distjob_core::Holder;
+use distjob_core::{Holder, Lease, Zxid, store::model::Model};
 
 use super::Event;
 use crate::{
@@ -17,6 +18,13 @@ pub(super) fn check(before: &World, event: &Event, after: &World, _: &Rules) -> 
     let Some(was) = before.stores.get(id) else {
         return Ok(());
     };
+    if !matches!(
+        script,
+        Script::Free { deaths: 1, .. } | Script::Open { .. } | Script::Drop { .. }
+    ) && let Some(is) = after.stores.get(id)
+    {
+        nobody_died(was, is)?;
+    }
     match (script, reply) {
         (Script::Commit { holder, lo, .. }, Reply::Commit(commit)) if commit.accepted => {
             let leases = was.leases.get(holder);
@@ -37,8 +45,35 @@ pub(super) fn check(before: &World, event: &Event, after: &World, _: &Rules) -> 
                 .ok_or(format!("{holder} lives, and its ranges were given away"))
         }
         (Script::Free { .. } | Script::Drop { .. }, _) => Ok(()),
-        (Script::Commit { holder, .. }, _) => others_keep(before, after, id, Some(holder)),
+        (Script::Commit { holder, .. } | Script::Release { holder, .. }, _) => {
+            others_keep(before, after, id, Some(holder))
+        }
         _ => others_keep(before, after, id, None),
+    }
+}
+
+/// Whether no task that is leased or was given back has seen more deaths than before, or fewer.
+fn nobody_died(was: &Model, is: &Model) -> Result<(), String> {
+    let deaths = |keys: &Model| -> Vec<(u64, u32)> {
+        let pieces = keys.leases.values().flatten().chain(&keys.freed);
+        let each = |lease: &Lease| {
+            let attempts = lease.attempts;
+            (lease.range.lo()..lease.range.hi()).map(move |index| (index, attempts))
+        };
+        pieces.flat_map(each).collect()
+    };
+    let life = |keys: &Model| -> Option<Zxid> { Some(keys.meta.as_ref()?.life) };
+    if life(was) != life(is) {
+        return Ok(());
+    }
+    let before = deaths(was);
+    let known = |index: u64| before.iter().find(|(known, _)| *known == index);
+    match deaths(is).into_iter().find(|(index, deaths)| {
+        let expected = known(*index).map_or(0, |(_, deaths)| *deaths);
+        expected != *deaths
+    }) {
+        None => Ok(()),
+        Some((index, deaths)) => Err(format!("task {index} counts {deaths} deaths, and nobody died")),
     }
 }
 

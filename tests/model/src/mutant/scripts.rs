@@ -34,6 +34,30 @@ pub(crate) fn execute(mutant: Mutant, keys: &mut Model, script: &Script) -> Opti
             }
             Some(run(keys, script))
         }
+        (Mutant::CommitLosesFront, Script::Commit { holder, lo, .. }) => {
+            let reply = run(keys, script);
+            if let Some(leases) = keys.leases.get_mut(holder) {
+                leases.retain(|lease| lease.range.hi() != *lo);
+            }
+            keys.leases.retain(|_, leases| !leases.is_empty());
+            Some(reply)
+        }
+        (Mutant::ReleaseCountsDeath, Script::Release { range, .. }) => {
+            let reply = run(keys, script);
+            let given_back = keys.freed.iter_mut().filter(|freed| freed.range == *range);
+            given_back.for_each(|freed| freed.attempts += 1);
+            Some(reply)
+        }
+        (Mutant::ReleaseWithoutLease, Script::Release { life, range, .. }) => {
+            let has = |leases: &Vec<Lease>| leases.iter().any(|lease| lease.range.covers(*range));
+            let (whose, _) = keys.leases.iter().find(|(_, leases)| has(leases))?;
+            let release = Script::Release {
+                life: *life,
+                holder: whose.clone(),
+                range: *range,
+            };
+            Some(run(keys, &release))
+        }
         (
             Mutant::UnknownLeasesKept,
             Script::Claim {

@@ -37,6 +37,11 @@ impl Protocol {
             let audits = member.term.iter().flat_map(executor::Term::audits);
             let who = Who::Executor(number as u8);
             actions.extend(audits.map(|chosen| Action::Step(who, chosen, Fate::Answered)));
+            let looks_again = member
+                .term
+                .as_ref()
+                .is_some_and(|term| term.looks_again(&self.rules));
+            actions.extend(looks_again.then_some(Action::Unpark(who)));
         }
         for (number, member) in world.watchers.iter().enumerate() {
             let has_parked = member.term.as_ref().is_some_and(|term| !term.parked.is_empty());
@@ -76,6 +81,7 @@ impl Protocol {
             rollbacks,
             lapses,
             leaves,
+            releases: _,
         } = world.left;
         let living = || world.members().filter(|who| world.session_of(*who).is_some());
         if crashes > 0 {

@@ -96,10 +96,18 @@ impl World {
     }
 
     pub(crate) fn unpark(&mut self, who: Who) {
-        if let Who::Watcher(n) = who
-            && let Some(term) = &mut Arc::make_mut(&mut self.watchers[usize::from(n)]).term
-        {
-            term.parked.clear();
+        match who {
+            Who::Executor(n) => {
+                if let Some(term) = &mut Arc::make_mut(&mut self.executors[usize::from(n)]).term {
+                    term.parked.clear();
+                }
+            }
+            Who::Watcher(n) => {
+                if let Some(term) = &mut Arc::make_mut(&mut self.watchers[usize::from(n)]).term {
+                    term.parked.clear();
+                }
+            }
+            Who::Submitter(_) | Who::Operator => {}
         }
     }
 
@@ -122,11 +130,11 @@ impl World {
 
     /// Whether this move runs a task that kills who runs it.
     pub(crate) fn is_deadly(&self, who: Who, chosen: &Move, rules: &Rules) -> bool {
-        let (Who::Executor(n), Move::Run(id, hi)) = (who, chosen) else {
+        let (Who::Executor(n), Move::Run(id, index)) = (who, chosen) else {
             return false;
         };
         let term = self.executors[usize::from(n)].term.as_ref();
-        term.is_some_and(|term| term.is_deadly(id, *hi, rules))
+        term.is_some_and(|term| term.is_deadly(id, *index, rules))
     }
 
     /// Remembers what an invariant will want to know.
