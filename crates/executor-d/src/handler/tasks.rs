@@ -193,8 +193,10 @@ impl Tasks {
         let tally = state.book.tally_mut();
         tally.tasks_run += ran.count;
         tally.on_threads += ran.elapsed;
+        // Its outcomes have waited since it began: when it took as long as a commit may be late, one is due at once.
+        let since = now.checked_sub(ran.elapsed).unwrap_or(now);
         for (lo, run) in ran.runs {
-            self.watch(state, |state| state.book.note_run(lo, run, now));
+            self.watch(state, |state| state.book.note_run(lo, run, since));
         }
         for (index, failure, account) in ran.failed {
             self.fail(state, index, &failure, Some(account), now);
@@ -432,3 +434,6 @@ impl Tasks {
             .unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;
