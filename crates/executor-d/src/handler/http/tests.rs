@@ -275,6 +275,16 @@ async fn a_request_that_met_a_connection_that_was_just_closed_is_sent_again_once
 }
 
 #[tokio::test]
+async fn what_a_receiver_says_beyond_its_answer_is_no_answer_to_the_next_task() {
+    let twice =
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nrightHTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong";
+    let (_receiver, http) = pair(Reply::raw(twice), &[]).await;
+    for index in 0..50 {
+        assert_eq!(run(&http, index, "").await, Ok(b"right".as_slice().into()));
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_was_idle_for_long_is_not_used_again() {
     let (receiver, http) = pair(Reply::ok("fine"), &[]).await;
     run(&http, 0, "").await.unwrap();
