@@ -1,7 +1,9 @@
 //! A store that lost something of a job: never short, never torn.
 
 use distjob_core::store::model::Part;
-use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Isolated, Read, ReadRequest, Status};
+use distjob_core::store::{
+    Claim, ClaimRequest, CommitRequest, Isolated, Read, ReadRequest, ReleaseRequest, Status,
+};
 use distjob_core::{Holder, Source};
 use distjob_runtime::store::{Freeing, StoreError};
 use redis::AsyncCommands as _;
@@ -162,8 +164,8 @@ async fn pieces_that_cannot_be_read_are_broken() {
     }
 }
 
-/// Whether claim by `a`, commit by `b` and free of `b` are rejected.
-async fn rejections(fixture: &Fixture, a: &Holder, b: &Holder) -> [bool; 3] {
+/// Whether claim by `a`, commit by `b`, release by `b` and free of `b` are rejected.
+async fn rejections(fixture: &Fixture, a: &Holder, b: &Holder) -> [bool; 4] {
     let outcomes = truths(2);
     let commit = CommitRequest {
         life: LIFE,
@@ -180,11 +182,17 @@ async fn rejections(fixture: &Fixture, a: &Holder, b: &Holder) -> [bool; 3] {
         isolated: Isolated::Leave,
         held: &[],
     };
+    let release = ReleaseRequest {
+        life: LIFE,
+        holder: b,
+        range: range(2, 4),
+    };
     let (store, id) = (&fixture.store, &fixture.id);
     let rejected = |error: Option<StoreError>| matches!(error, Some(StoreError::Rejected(_)));
     [
         rejected(store.claim(id, &claim).await.err()),
         rejected(store.commit(id, &commit).await.err()),
+        rejected(store.release(id, &release).await.err()),
         rejected(store.free(id, LIFE, b, Freeing::Leaving).await.err()),
     ]
 }
@@ -192,11 +200,11 @@ async fn rejections(fixture: &Fixture, a: &Holder, b: &Holder) -> [bool; 3] {
 #[tokio::test]
 async fn a_key_of_another_type_is_rejected_before_anything_is_written() {
     for (part, expected) in [
-        (Part::Meta, [true, true, true]),
-        (Part::Tasks, [true, false, false]),
-        (Part::Leases, [true, true, true]),
-        (Part::Freed, [true, false, true]),
-        (Part::Results, [false, true, false]),
+        (Part::Meta, [true, true, true, true]),
+        (Part::Tasks, [true, false, false, false]),
+        (Part::Leases, [true, true, true, true]),
+        (Part::Freed, [true, false, true, true]),
+        (Part::Results, [false, true, false, false]),
     ] {
         let (fixture, a, b) = in_all_pieces().await;
         let (keys, mut raw) = (fixture.keys(), fixture.raw.clone());

@@ -127,8 +127,20 @@ async fn without_a_limit_the_store_is_not_asked() {
 async fn a_bucket_that_cannot_be_read_is_a_full_one() {
     let fixture = Fixture::shared().await;
     let key = fixture.store.keys().rate(&queue());
-    let _: () = fixture.raw.clone().hset(&key, "parts", "x").await.unwrap();
-    let rate = "9/s".parse().unwrap();
-    let tokens = fixture.store.take_tokens(&queue(), rate, 0, 99).await.unwrap();
-    assert_eq!(tokens.granted, 9);
+    let rate = "9/h".parse().unwrap();
+    for (field, damage) in [
+        ("parts", None),
+        ("per", Some("x")),
+        ("at", Some("")),
+        ("parts", Some("nan?")),
+    ] {
+        let mut raw = fixture.raw.clone();
+        fixture.store.take_tokens(&queue(), rate, 9, 9).await.unwrap();
+        let _: () = match damage {
+            Some(damage) => raw.hset(&key, field, damage).await.unwrap(),
+            None => raw.hdel(&key, field).await.unwrap(),
+        };
+        let tokens = fixture.store.take_tokens(&queue(), rate, 9, 99).await.unwrap();
+        assert_eq!(tokens.granted, 9, "{field} {damage:?}");
+    }
 }

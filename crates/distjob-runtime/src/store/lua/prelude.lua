@@ -4,7 +4,8 @@
 --   * everything is checked, the types of all keys that will be written included, before the first write: an error
 --     after a write would leave half of it;
 --   * only KEYS are touched, and payloads and outcomes are never looked into;
---   * a script may run twice, or late: it says what stands, and does nothing a second time;
+--   * a script may run twice, or late: it says what stands, and does nothing a second time (take and release each say
+--     what they do instead);
 --   * replies are flat lists of strings, a word first. Numbers are formatted here, never by Lua's own rules;
 --   * a zxid is 16 hex digits compared as text, because a number of Lua has 53 bits.
 
