@@ -2,3 +2,6 @@
 
 #[doc = include_str!("docs/handlers.md")]
 pub mod handlers {}
+
+#[doc = include_str!("docs/queues.md")]
+pub mod queues {}
