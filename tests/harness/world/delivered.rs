@@ -26,6 +26,8 @@ pub struct Delivered {
     pub task: Vec<u8>,
     /// What the handler answered, or the error it gave.
     pub outcome: Result<Vec<u8>, String>,
+    /// How often it was run, where the handler kept count.
+    pub attempts: Option<u64>,
 }
 
 impl Delivered {
@@ -106,6 +108,7 @@ fn parse(line: &str) -> Result<Delivered> {
         index: line["index"].as_u64().context("no index")?,
         task: bytes(&line, "task")?,
         outcome,
+        attempts: line["attempts"].as_u64(),
     })
 }
 

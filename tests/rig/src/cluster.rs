@@ -11,6 +11,7 @@
 mod clock;
 mod daemon;
 mod ledger;
+mod programs;
 mod settings;
 mod sink;
 mod store;
@@ -27,6 +28,7 @@ use harness::Program;
 pub use self::clock::Clock;
 pub use self::daemon::Daemon;
 pub use self::ledger::Ledger;
+pub(crate) use self::programs::{clear_away, left_behind};
 pub use self::settings::Settings;
 pub use self::sink::Sink;
 pub use self::store::{Offset, Store};
@@ -45,6 +47,8 @@ pub struct Cluster {
     ledger: Ledger,
     store: Store,
     sink: Sink,
+    /// The program of tasks that misbehave.
+    wild: PathBuf,
     fabric: Fabric,
     hosts: tokio::sync::Mutex<HashMap<String, Host>>,
     incarnations: Mutex<HashMap<String, u64>>,
@@ -58,6 +62,7 @@ impl Cluster {
         for dir in [settings.logs(), settings.executions()] {
             fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
         }
+        let wild = programs::write(dir)?;
         let fabric = Fabric::open(&settings.logs(), settings.seed)?;
         let sink = Sink::open(&dir.join("sink"), settings.sink_bytes)?;
         let (zookeeper_dir, redis_dir) = (dir.join("zookeeper"), dir.join("redis"));
@@ -70,6 +75,7 @@ impl Cluster {
             ledger,
             store,
             sink,
+            wild,
             fabric,
             hosts: tokio::sync::Mutex::default(),
             incarnations: Mutex::default(),
@@ -123,7 +129,7 @@ impl Cluster {
         Ok(host)
     }
 
-    /// Starts an executor with the handler for drills. It is not registered yet. Its predecessor of the same name must
+    /// Starts an executor with the handler for drills, and programs for the other queues. It is not registered yet. Its predecessor of the same name must
     /// have ended.
     pub async fn executor(&self, name: &str) -> Result<Daemon> {
         let file = self.settings.executions().join(name);
@@ -132,7 +138,11 @@ impl Cluster {
             prefix.extend(["prlimit", &format!("--data={bytes}"), "--"].map(OsString::from));
         }
         let program = self
-            .daemon("executor-d", name, &self.settings.executor_tables())
+            .daemon(
+                "executor-d",
+                name,
+                &(self.settings.executor_tables() + &programs::tables(&self.wild, &file)),
+            )
             .await?
             .within(&prefix)
             .env("DISTJOB_TEST_HANDLER", "drill")

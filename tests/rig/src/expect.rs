@@ -4,9 +4,16 @@
 //! who submitted it. A payload names seed, job and index: no two tasks of a run are alike, and executions can be counted
 //! for each. All are printable ASCII and at most [`PAYLOAD_MAX`] bytes, for ids of at most [`ID_MAX`].
 
+mod wild;
+
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
+
+pub use self::wild::{ATTEMPTS, Wild};
+
+/// All queues: that of the handler for drills, and those of programs.
+pub const QUEUES: [&str; 3] = ["default", "commands", "workers"];
 
 /// The longest id, in bytes, whose payloads are at most [`PAYLOAD_MAX`].
 pub const ID_MAX: usize = 24;
@@ -27,6 +34,10 @@ pub enum Flavour {
     Hang,
     /// As mixed, but one task wants a value of [`BLOAT_BYTES`], which ends its executor.
     Bloat,
+    /// Tasks of a program that is started for each, a third of which it runs badly.
+    Command,
+    /// Tasks of a program that stays, likewise.
+    Worker,
 }
 
 /// The size of the value of a task that bloats: more memory than the rig lets an executor have.
@@ -47,11 +58,21 @@ pub enum Task {
     Hang,
     /// It asks for too much memory, which aborts its process.
     Bloat,
+    /// What a program does with it.
+    Wild(Wild),
 }
 
 impl Flavour {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Mixed, Self::Slow, Self::Poison, Self::Hang, Self::Bloat];
+    pub const ALL: [Self; 7] = [
+        Self::Mixed,
+        Self::Slow,
+        Self::Poison,
+        Self::Hang,
+        Self::Bloat,
+        Self::Command,
+        Self::Worker,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -60,6 +81,8 @@ impl Flavour {
             Self::Poison => "poison",
             Self::Hang => "hang",
             Self::Bloat => "bloat",
+            Self::Command => "command",
+            Self::Worker => "worker",
         }
     }
 
@@ -77,6 +100,17 @@ impl Flavour {
         (flavour.id(number.parse().ok()?) == id).then_some(flavour)
     }
 
+    /// The queue of its jobs.
+    #[must_use]
+    pub const fn queue(self) -> &'static str {
+        let [drills, commands, workers] = QUEUES;
+        match self {
+            Self::Command => commands,
+            Self::Worker => workers,
+            _ => drills,
+        }
+    }
+
     /// Whether its special task aborts the process that runs it.
     #[must_use]
     pub const fn aborts(self) -> bool {
@@ -86,7 +120,7 @@ impl Flavour {
     /// The task of which there is one in each job of this flavour, if there is.
     const fn special(self) -> Option<Task> {
         match self {
-            Self::Mixed | Self::Slow => None,
+            Self::Mixed | Self::Slow | Self::Command | Self::Worker => None,
             Self::Poison => Some(Task::Abort),
             Self::Hang => Some(Task::Hang),
             Self::Bloat => Some(Task::Bloat),
@@ -127,10 +161,32 @@ impl Expected {
         self.count
     }
 
+    /// The queue that it is submitted to.
+    #[must_use]
+    pub const fn queue(&self) -> &'static str {
+        self.flavour.queue()
+    }
+
     /// Whether the task at `index` ends its executor, or makes somebody end it.
     #[must_use]
     pub fn is_deadly(&self, index: u64) -> bool {
         matches!(self.task(index), Task::Abort | Task::Hang | Task::Bloat)
+    }
+
+    /// Whether the task at `index` may be run more than once where nothing is broken.
+    #[must_use]
+    pub fn may_repeat(&self, index: u64) -> bool {
+        // One that ends a process takes others along that were asked of it.
+        self.is_deadly(index) || matches!(self.flavour, Flavour::Command | Flavour::Worker)
+    }
+
+    /// Whether the task at `index` may be recorded after so many attempts.
+    #[must_use]
+    pub fn may_take(&self, index: u64, attempts: u64) -> bool {
+        match self.task(index) {
+            Task::Wild(wild) => wild.may_take(attempts),
+            _ => (1..=ATTEMPTS).contains(&attempts),
+        }
     }
 
     /// What the task at `index` does.
@@ -144,6 +200,12 @@ impl Expected {
         let draw = self.draw(index);
         match self.flavour {
             Flavour::Slow => Task::Sleep(5 + draw % 196),
+            Flavour::Command | Flavour::Worker => {
+                let wild = usize::try_from(draw % 27)
+                    .ok()
+                    .and_then(|place| Wild::ALL.get(place));
+                wild.map_or(Task::Echo, |wild| Task::Wild(*wild))
+            }
             _ if draw.is_multiple_of(8) => Task::Fail,
             _ if draw % 16 == 1 => Task::Sleep(1 + draw / 16 % 20),
             _ => Task::Echo,
@@ -161,6 +223,7 @@ impl Expected {
             Task::Abort => format!("abort {tag}"),
             Task::Hang => format!("hang {tag}"),
             Task::Bloat => format!("bloat {BLOAT_BYTES} {tag}"),
+            Task::Wild(wild) => format!("{wild} {tag}"),
         }
     }
 
@@ -177,6 +240,7 @@ impl Expected {
             (Task::Fail, Err(error)) => error == self.tag(index),
             (Task::Sleep(_), Ok(value)) => value == b"slept",
             (Task::Abort | Task::Hang | Task::Bloat, Err(error)) => is_given_up(error),
+            (Task::Wild(wild), outcome) => wild.is_right(&self.tag(index), outcome),
             _ => false,
         }
     }

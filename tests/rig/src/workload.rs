@@ -25,8 +25,6 @@ use crate::expect::{Expected, Flavour};
 use crate::history::Recorder;
 use crate::stores::Stores;
 
-/// The queue of all jobs.
-pub const QUEUE: &str = "default";
 /// Submissions that are under way at once. With a store away each of them waits for it.
 const AT_ONCE: usize = 16;
 /// The points of a submitter at which it may be harmed; builds for development know them.

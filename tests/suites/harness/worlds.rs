@@ -114,6 +114,7 @@ async fn delivered_lines_are_parsed_and_checked() {
         index: 1,
         task: vec![255],
         outcome: Err("not a number".to_owned()),
+        attempts: None,
     };
     assert_eq!(world.delivered("primes", "job").unwrap().unwrap()[1], second);
     world

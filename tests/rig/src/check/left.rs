@@ -11,6 +11,12 @@ use crate::history::{Event, How, LeftKey};
 const SPARE_DESCRIPTORS: u64 = 8;
 
 pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
+    for (_, event) in case.history.events() {
+        if let Event::Orphaned { name, processes } = event {
+            let why = format!("it ended in good order and left processes behind: {processes:?}");
+            found.add(Promise::Left, name, why);
+        }
+    }
     let left = case.history.events().find_map(|(_, event)| match event {
         Event::Left(left) => Some(left),
         _ => None,

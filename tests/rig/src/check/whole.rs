@@ -78,6 +78,11 @@ fn wrong(expected: &Expected, at: u64, line: &Delivered) -> Option<String> {
             shortened(&line.task)
         ));
     }
+    if let Some(attempts) = line.attempts.filter(|attempts| !expected.may_take(at, *attempts))
+        && !has_given_up(line)
+    {
+        return Some(format!("{attempts} attempts at the task {payload:?}"));
+    }
     let outcome = line.outcome.as_ref().map(Vec::as_slice).map_err(String::as_str);
     (!expected.is_right(at, outcome)).then(|| match outcome {
         Ok(value) => format!("the value {:?} of the task {payload:?}", shortened(value)),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{PREFIX, ROOT};
+use crate::expect::QUEUES;
 use crate::history::RedisKind;
 
 /// How a cluster is run.
@@ -78,7 +79,7 @@ impl Settings {
     }
 
     pub(super) fn executor_tables(&self) -> String {
-        format!("[executor]\n{}\n", self.executor_lines)
+        format!("[executor]\nqueues = {QUEUES:?}\n{}\n", self.executor_lines)
     }
 
     pub(super) fn watcher_tables(&self, sink: &Path) -> String {

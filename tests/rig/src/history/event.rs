@@ -65,6 +65,13 @@ pub enum Event {
         /// Which one.
         number: u64,
     },
+    /// A daemon that ended in good order left processes behind that it had started.
+    Orphaned {
+        /// Its name.
+        name: String,
+        /// Their process ids.
+        processes: Vec<u32>,
+    },
     /// A process was started.
     ProcessStarted {
         /// Its name.

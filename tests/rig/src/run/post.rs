@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::cluster::{Cluster, Daemon};
-use crate::history::{Descriptors, Event, Recorder, Role};
+use crate::cluster::{Cluster, Daemon, clear_away, left_behind};
+use crate::history::{Descriptors, Event, Exit, Recorder, Role};
 use crate::stores::{Member, Stores};
 use crate::workload::exit_of;
 
@@ -82,7 +82,7 @@ impl Post {
         let mut now = self.now.lock().await;
         let Some(now) = now.as_mut() else { return false };
         if now.daemon.exit_status().is_some() {
-            self.note_end(now);
+            self.note_end(now).await;
             return true;
         }
         let status = std::fs::read_to_string(format!("/proc/{}/status", now.daemon.pid()));
@@ -131,7 +131,7 @@ impl Post {
             name: self.name.clone(),
         });
         now.daemon.kill().await?;
-        self.note_end(now);
+        self.note_end(now).await;
         Ok(())
     }
 
@@ -150,14 +150,14 @@ impl Post {
             name: self.name.clone(),
         });
         if now.daemon.terminate().is_err() || now.daemon.wait(patience).await.is_ok() {
-            self.note_end(now);
+            self.note_end(now).await;
             return Ok(());
         }
         self.recorder.record(Event::ProcessKilled {
             name: self.name.clone(),
         });
         now.daemon.kill().await?;
-        self.note_end(now);
+        self.note_end(now).await;
         Ok(())
     }
 
@@ -210,7 +210,7 @@ impl Post {
             return Ok(());
         }
         if now.daemon.exit_status().is_some() {
-            self.note_end(now);
+            self.note_end(now).await;
             return self.start_in(&mut guard, "").await;
         }
         // On a busy machine age alone says nothing.
@@ -241,16 +241,34 @@ impl Post {
             .map(|now| now.daemon.pid())
     }
 
-    fn note_end(&self, now: &mut Now) {
+    async fn note_end(&self, now: &mut Now) {
         if now.has_ended {
             return;
         }
         now.has_ended = true;
-        if let Some(status) = now.daemon.exit_status() {
-            self.recorder.record(Event::ProcessExited {
-                name: self.name.clone(),
-                exit: exit_of(status),
-            });
+        let Some(exit) = now.daemon.exit_status().map(exit_of) else {
+            return;
+        };
+        self.recorder.record(Event::ProcessExited {
+            name: self.name.clone(),
+            exit,
+        });
+        let Some(executions) = now.daemon.executions() else {
+            return;
+        };
+        // One that leaves takes its programs along. Those of one that dies are for the service manager.
+        if exit == Exit::Status(0) {
+            let left = left_behind(executions).await;
+            if !left.is_empty() {
+                self.recorder.record(Event::Orphaned {
+                    name: self.name.clone(),
+                    processes: left
+                        .iter()
+                        .map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
+                        .collect(),
+                });
+            }
         }
+        clear_away(executions).await;
     }
 }

@@ -12,11 +12,12 @@ use anyhow::{Context as _, Result};
 use super::post::Post;
 use super::settings::{EXECUTORS, SUBMITTERS, Settings, WATCHERS};
 use crate::cluster::{Cluster, Offset};
+use crate::expect::{Flavour, QUEUES};
 use crate::history::{Network, Recorder, Role};
 use crate::net::{Fabric, Host};
 use crate::plan::Victim;
 use crate::stores::Stores;
-use crate::workload::{QUEUE, Workload};
+use crate::workload::Workload;
 
 /// A run that is set up.
 #[derive(Debug)]
@@ -132,15 +133,17 @@ impl Stage {
 
     /// The ids of all jobs that were delivered so far.
     pub(super) fn delivered(&self) -> Result<BTreeSet<String>> {
-        let directory = self.cluster.sink().path().join(QUEUE);
-        if !directory.is_dir() {
-            return Ok(BTreeSet::new());
-        }
         let mut ids = BTreeSet::new();
-        for entry in fs::read_dir(&directory).with_context(|| format!("list {}", directory.display()))? {
-            let path = entry?.path();
-            if path.extension() == Some(OsStr::new("jsonl")) {
-                ids.extend(path.file_stem().and_then(OsStr::to_str).map(str::to_owned));
+        for queue in QUEUES {
+            let directory = self.cluster.sink().path().join(queue);
+            if !directory.is_dir() {
+                continue;
+            }
+            for entry in fs::read_dir(&directory).with_context(|| format!("list {}", directory.display()))? {
+                let path = entry?.path();
+                if path.extension() == Some(OsStr::new("jsonl")) {
+                    ids.extend(path.file_stem().and_then(OsStr::to_str).map(str::to_owned));
+                }
             }
         }
         Ok(ids)
@@ -148,7 +151,8 @@ impl Stage {
 
     /// How many whole lines the delivered file of a job has.
     pub(super) fn lines(&self, id: &str) -> Result<u64> {
-        let path = self.cluster.sink().path().join(QUEUE).join(format!("{id}.jsonl"));
+        let queue = Flavour::of(id).map_or("", Flavour::queue);
+        let path = self.cluster.sink().path().join(queue).join(format!("{id}.jsonl"));
         let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         Ok(bytes.iter().filter(|byte| **byte == b'\n').count() as u64)
     }

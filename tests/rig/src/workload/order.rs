@@ -95,10 +95,11 @@ impl Orders {
         {
             return Order::Cancel { id };
         }
-        let flavour = if self.rng.random_ratio(1, 4) {
-            Flavour::Slow
-        } else {
-            Flavour::Mixed
+        let flavour = match self.rng.random_range(0..16) {
+            0..4 => Flavour::Slow,
+            4 => Flavour::Command,
+            5 => Flavour::Worker,
+            _ => Flavour::Mixed,
         };
         let (id, count) = (self.fresh_id(flavour), self.count(flavour));
         let manner = if self.rng.random_bool(0.5) {
@@ -116,6 +117,7 @@ impl Orders {
         let range = match (flavour, self.rng.random_range(0..100)) {
             (_, 0..4) => 0..=0,
             (Flavour::Slow, _) => 1..=60,
+            (Flavour::Command | Flavour::Worker, _) => 1..=24,
             (_, 4..60) => 1..=50,
             (_, 60..85) => 51..=300,
             (_, 85..95) => 301..=1_000,

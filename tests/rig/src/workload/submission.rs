@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use harness::{Process, Program};
 use rustix::process::Signal;
 
-use super::{Manner, Mischief, POINTS, QUEUE, Workload, answer_of, lock};
+use super::{Manner, Mischief, POINTS, Workload, answer_of, lock};
 use crate::expect::Expected;
 use crate::history::{Answer, Event, Exit, How, Role};
 
@@ -32,7 +32,7 @@ impl Workload {
         lock(&self.counts).insert(id.to_owned(), count);
         let job =
             Expected::new(self.seed, id, count).with_context(|| format!("no flavour has the id {id}"))?;
-        let (id_, queue) = (id.to_owned(), QUEUE.to_owned());
+        let (id_, queue) = (id.to_owned(), job.queue().to_owned());
         self.recorder.record(Event::Submitting {
             submission,
             id: id_,
@@ -57,7 +57,7 @@ impl Workload {
 
     async fn submit_plainly(&self, id: &str, job: &Expected) -> Answer {
         let payloads: Vec<_> = job.payloads().collect();
-        let plain = self.stores.submit_plainly(id, QUEUE, &payloads).await;
+        let plain = self.stores.submit_plainly(id, job.queue(), &payloads).await;
         if plain.leaves_list {
             lock(&self.loose_lists).push(id.to_owned());
         }
@@ -82,7 +82,7 @@ impl Workload {
             program = program.env("DISTJOB_TEST_POINTS", format!("{point}={what}"));
         }
         let program = program
-            .args(["once", "--id", id, "--queue", QUEUE, "--timeout", &patience])
+            .args(["once", "--id", id, "--queue", job.queue(), "--timeout", &patience])
             .arg(&tasks);
         let (process, status) = self.to_its_end(program, &name, Role::Submitter, mischief).await?;
         let answer = answer_of(id, status, &process.stdout().lines(), &process.stderr().lines());

@@ -164,6 +164,16 @@ fn a_process_a_file_and_a_descriptor_that_are_left_are_found() {
 }
 
 #[test]
+fn a_process_that_a_daemon_left_behind_is_found() {
+    breaks(Promise::Left, "executor-1", |run| {
+        run.during(Event::Orphaned {
+            name: "executor-1".to_owned(),
+            processes: vec![4711],
+        });
+    });
+}
+
+#[test]
 fn a_run_at_whose_end_nobody_looked_is_found() {
     breaks(Promise::Left, "run", |run| {
         run.remove(|event| matches!(event, Event::Left(_)));

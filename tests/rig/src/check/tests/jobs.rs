@@ -4,6 +4,7 @@ use super::{
     Promise, breaks, passes,
     run::{EMPTY, PLAIN, POISON, REFUSED, SAFE, TWICE, UNCLEAR, expected, given_up, life, stranger, why},
 };
+use crate::expect::ATTEMPTS;
 use crate::history::{Answer, Event};
 
 fn lost(id: &str) -> Event {
@@ -173,6 +174,14 @@ fn a_wrong_value_or_a_foreign_task_is_found() {
     });
     breaks(Promise::Whole, SAFE, |run| {
         run.lines(SAFE)[3].task = expected(PLAIN).payload(3).into_bytes();
+    });
+}
+
+#[test]
+fn a_task_that_was_run_more_often_than_it_may_is_found() {
+    passes(|run| run.lines(SAFE)[0].attempts = Some(ATTEMPTS));
+    breaks(Promise::Whole, SAFE, |run| {
+        run.lines(SAFE)[0].attempts = Some(ATTEMPTS + 1);
     });
 }
 

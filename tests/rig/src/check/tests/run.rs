@@ -277,12 +277,13 @@ fn line(expected: &Expected, index: u64) -> Delivered {
         Task::Echo => Ok(payload.clone().into_bytes()),
         Task::Fail => Err(payload["fail ".len()..].to_owned()),
         Task::Sleep(_) => Ok(b"slept".to_vec()),
-        Task::Abort | Task::Hang | Task::Bloat => given_up(),
+        Task::Abort | Task::Hang | Task::Bloat | Task::Wild(_) => given_up(),
     };
     Delivered {
         index,
         task: payload.into_bytes(),
         outcome,
+        attempts: None,
     }
 }
 
