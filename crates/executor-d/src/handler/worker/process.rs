@@ -187,15 +187,16 @@ impl Process {
             let unwritten = &self.requests[self.written..];
             let is_deaf = self.is_deaf;
             let mut errors = [0; CHUNK];
-            // What may come without end comes last.
+            // A reply that is there counts, also when we come late, as after a stop of this machine. Replies end, for only so
+            // many are expected; what may come without end comes last.
             select! {
                 biased;
-                () = until(due) => return Event::Broken(Break::TimedOut(oldest)),
                 read = stdout.read_buf(self.replies.space()) => {
                     if !is_some(&read) {
                         return Event::Broken(Break::Ended);
                     }
                 }
+                () = until(due) => return Event::Broken(Break::TimedOut(oldest)),
                 () = async { if !is_deaf { group.exited().await } } => {
                     // What it wrote before its end counts.
                     let rest = stdout.read_buf(self.replies.space());
