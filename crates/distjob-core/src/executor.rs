@@ -8,6 +8,8 @@
 //!       ── only isolated ──► empty the hands, then claim one task and run it alone
 //! ```
 //!
+//! The answer to a commit or a release says what is still leased. Nothing of a lease: it is over, or somebody else's.
+//!
 //! # Poison
 //!
 //! A task may kill whoever runs it. A range that was given back by deaths often enough is handed out one task at a
