@@ -168,8 +168,8 @@ impl JobId {
 }
 
 impl Token {
-    /// Under which token a watcher keeps the payloads of the failed tasks of a job in its life `life`, in their order, so
-    /// that they can be submitted again. A later job of the same id keeps its own.
+    /// Under which token a watcher says where the failed tasks of a job in its life `life` are [kept](crate::submission::Kept).
+    /// A later job of the same id keeps its own.
     #[must_use]
     pub fn of_failed(life: Zxid) -> Self {
         Self(format!("failed-{life}").into())

@@ -11,12 +11,13 @@
 //! | `why` | watcher, in `lost` | why it is lost |
 //! | `failed` | watcher, in `uploaded` | how many of its tasks failed |
 //! | `conclusion` | watcher, in `uploaded` | what that means for the job, a [`Conclusion`] |
+//! | `kept` | watcher, in `uploaded` | under which token the failed tasks are [kept](crate::submission::Kept) |
 //!
 //! Keys that it does not know are kept in place, so that programs of different versions can share a ledger.
 
 use std::fmt;
 
-use crate::{Conclusion, Ending, NameError, QueueName, Source, Token};
+use crate::{Conclusion, Ending, NameError, QueueName, Source, Token, id::NAME_BYTES_MAX};
 
 /// Most tasks a job can have. Every count stays exact in Lua's doubles.
 pub const TASKS_MAX: u64 = 1 << 48;
@@ -30,7 +31,8 @@ const WHY_CHARS_MAX: usize = 200;
 
 /// Longest znode data that is looked at, in bytes: with the longest state, reason and conclusion.
 const LOOKED_AT_BYTES_MAX: usize = DATA_BYTES_MAX
-    + "uploaded;why=;failed=281474976710656;conclusion=partly-failed".len()
+    + "uploaded;why=;failed=281474976710656;conclusion=partly-failed;kept=".len()
+    + NAME_BYTES_MAX
     + 4 * WHY_CHARS_MAX;
 
 /// How far a job has come.
@@ -141,6 +143,8 @@ pub struct JobData {
     pub failed: Option<u64>,
     /// What became of it, when it is uploaded.
     pub conclusion: Option<Conclusion>,
+    /// Where its failed tasks are kept, when it is uploaded and they are.
+    pub kept: Option<Token>,
     /// Keys that this version does not know, with their values.
     pub unknown: Vec<(String, String)>,
 }
@@ -158,6 +162,7 @@ impl JobData {
             why: None,
             failed: None,
             conclusion: None,
+            kept: None,
             unknown: Vec::new(),
         }
     }
@@ -170,16 +175,18 @@ impl JobData {
             why: None,
             failed: None,
             conclusion: None,
+            kept: None,
             ..self.clone()
         }
     }
 
-    /// The same job, delivered: so many of its tasks failed, and that was concluded from it.
+    /// The same job, delivered: so many of its tasks failed, that was concluded from it, and there they are kept.
     #[must_use]
-    pub fn uploaded(&self, failed: u64, conclusion: Conclusion) -> Self {
+    pub fn uploaded(&self, failed: u64, conclusion: Conclusion, kept: Option<Token>) -> Self {
         Self {
             failed: Some(failed),
             conclusion: Some(conclusion),
+            kept,
             ..self.in_state(JobState::Uploaded)
         }
     }
@@ -271,6 +278,7 @@ impl JobData {
                     .map_err(|_| JobDataError::Conclusion(excerpt(value)))?;
                 self.conclusion = Some(conclusion);
             }
+            "kept" => self.kept = Some(Token::new(value).map_err(|e| JobDataError::Name("kept", e))?),
             _ => self.unknown.push((key.to_owned(), value.to_owned())),
         }
         Ok(())
@@ -286,6 +294,7 @@ impl JobData {
                 "conclusion",
                 self.conclusion.map(|conclusion| conclusion.as_str().len()),
             )
+            + part("kept", self.kept.as_ref().map(|kept| kept.as_str().len()))
     }
 }
 
@@ -309,6 +318,9 @@ impl fmt::Display for JobData {
         }
         if let Some(conclusion) = self.conclusion {
             write!(f, ";conclusion={conclusion}")?;
+        }
+        if let Some(kept) = &self.kept {
+            write!(f, ";kept={kept}")?;
         }
         self.unknown
             .iter()
@@ -365,10 +377,11 @@ mod tests {
     fn a_deadline_stays_and_what_was_concluded_is_said_of_an_uploaded_job_only() {
         let job = JobData::parse(b"prcd=7;deadline=1790000000000;x=1").unwrap();
         assert_eq!(job.deadline_ms, Some(1_790_000_000_000));
-        let uploaded = job.uploaded(2, Conclusion::PartlyFailed);
+        let kept = Some(Token::new("failed-1").unwrap());
+        let uploaded = job.uploaded(2, Conclusion::PartlyFailed, kept);
         assert_eq!(
             uploaded.to_string(),
-            "uploaded=7;deadline=1790000000000;failed=2;conclusion=partly-failed;x=1"
+            "uploaded=7;deadline=1790000000000;failed=2;conclusion=partly-failed;kept=failed-1;x=1"
         );
         assert_eq!(
             JobData::parse(uploaded.to_string().as_bytes()),
@@ -401,7 +414,11 @@ mod tests {
         }
         let lost = job.lost(&"\u{1f980}".repeat(300));
         assert_eq!(JobData::parse(lost.to_string().as_bytes()), Ok(lost));
-        let uploaded = job.uploaded(TASKS_MAX, Conclusion::PartlyFailed);
+        let uploaded = job.uploaded(
+            TASKS_MAX,
+            Conclusion::PartlyFailed,
+            Token::new("a".repeat(64)).ok(),
+        );
         assert_eq!(JobData::parse(uploaded.to_string().as_bytes()), Ok(uploaded));
         assert!(JobData::parse((longest + " ").as_bytes()).is_err());
     }

@@ -17,7 +17,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    JobData, JobEntry, JobId, JobState, NameError, QueueName, Token, Zxid,
+    JobData, JobEntry, JobId, JobState, NameError, QueueName, Token,
     store::{Meta, MetaState, Open},
 };
 
@@ -130,46 +130,45 @@ pub fn numbered(stem: &JobId, number: u64) -> Result<JobId, NameError> {
     JobId::new(format!("{stem}-{number:04}"))
 }
 
-/// Where a watcher keeps the payloads of a delivered job's failed tasks, so that they can be submitted again: a list below
-/// the keys of the job, like that of a submission attempt. Its head is the name of the queue, the payloads follow in
-/// the order of the tasks. Unless it has as many as tasks failed, it is worth nothing.
+/// Where the payloads of a delivered job's failed tasks are kept, so that they can be submitted again.
+///
+/// They are a list below the keys of the job, like that of a submission attempt, under a fresh token for each attempt to
+/// deliver. When the znode is gone, a list of two items under [`Token::of_failed`] names the one that counts. Both live
+/// as long as the tombstone. Unless the list has as many items as tasks failed, it is worth nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedList {
-    /// Under which token it stands.
-    pub token: Token,
+pub struct Kept {
+    /// In which queue the tasks were.
+    pub queue: QueueName,
+    /// Under which token their payloads stand, in their order.
+    pub list: Token,
 }
 
-impl FailedList {
-    /// The index of the first payload.
-    pub const FIRST_TASK: u64 = 1;
+impl Kept {
+    /// With what all these tokens begin, and no token of a submitter does.
+    pub const PREFIX: &str = "failed-";
 
-    /// That of a job in this life.
+    /// How it stands in the store.
     #[must_use]
-    pub fn of(life: Zxid) -> Self {
-        Self {
-            token: Token::of_failed(life),
-        }
+    pub fn items(&self) -> [Vec<u8>; 2] {
+        [self.queue.as_str(), self.list.as_str()].map(|item| item.as_bytes().to_vec())
     }
 
-    /// What such a list begins with.
+    /// Reads it; `None` when the items are none of such a list.
     #[must_use]
-    pub fn head(queue: &QueueName) -> Vec<u8> {
-        queue.as_str().as_bytes().to_vec()
-    }
-
-    /// The queue that a head names.
-    ///
-    /// # Errors
-    /// When it is none: it is no list of failed tasks.
-    pub fn queue(head: &[u8]) -> Result<QueueName, NameError> {
-        QueueName::new(String::from_utf8_lossy(head))
+    pub fn parse(items: &[Vec<u8>]) -> Option<Self> {
+        let [queue, list] = items else { return None };
+        let text = |item: &[u8]| String::from_utf8_lossy(item).into_owned();
+        Some(Self {
+            queue: QueueName::new(text(queue)).ok()?,
+            list: Token::new(text(list)).ok()?,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Source;
+    use crate::{Source, Zxid};
 
     fn token(text: &str) -> Token {
         Token::new(text).unwrap()
@@ -273,10 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_failed_tasks_begins_with_its_queue() {
-        let queue = QueueName::new("primes").unwrap();
-        assert_eq!(FailedList::queue(&FailedList::head(&queue)), Ok(queue));
-        assert!(FailedList::queue(b"a task").is_err() && FailedList::queue(b"\xff").is_err());
+    fn where_failed_tasks_are_kept_is_read_as_it_is_written() {
+        let kept = Kept {
+            queue: QueueName::new("primes").unwrap(),
+            list: token("failed-7"),
+        };
+        assert_eq!(Kept::parse(&kept.items()), Some(kept));
+        assert_eq!(Kept::parse(&[]), None);
+        assert_eq!(Kept::parse(&[b"primes".to_vec(), b"\xff".to_vec()]), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `retry`: a new job of the failed tasks of a finished one.
 //!
-//! Watchers keep the payloads of failed tasks in a list for as long as the tombstone of their job (its form is in
-//! [`distjob_core::submission::FailedList`]). They are staged like any other submission, under an id that follows from
+//! Watchers [keep](distjob_core::submission::Kept) the payloads of failed tasks in a list for as long as the tombstone of
+//! their job. They are staged like any other submission, under an id that follows from
 //! the finished job: whoever asks twice, or again after a death in the middle, gets one job.
 
 use std::{
@@ -12,8 +12,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use distjob_core::{
-    Conclusion, Ending, JobId, JobState, QueueName, Source, Token, Zxid, store::MetaState,
-    submission::FailedList,
+    Conclusion, Ending, JobId, JobState, QueueName, Source, Token, Zxid, store::MetaState, submission::Kept,
 };
 use distjob_runtime::{exit::Status, reach::Reach, shutdown::Stop, zk::JobRead};
 use serde::Serialize;
@@ -92,7 +91,7 @@ async fn finished(reach: &Reach, id: &JobId) -> anyhow::Result<Finished> {
     let (life, ending) = match survey::read_fresh(reach, id).await? {
         JobRead::Job(entry) => {
             let state = entry.data.state;
-            if !matches!(state, JobState::Uploaded | JobState::Cancelled) {
+            if state != JobState::Cancelled {
                 bail!("job {id} is not finished, but {state}: wait for it, with distjobctl wait {id}");
             }
             (entry.life, entry.data.ending())
@@ -127,25 +126,24 @@ async fn submit(
     retry: JobId,
     stop: &Stop,
 ) -> anyhow::Result<Outcome> {
-    let list = FailedList::of(finished.life);
     let prepare = async {
-        let queue = queue_of(reach, id, &list).await;
-        // That the list is gone does not matter when its tasks were submitted before: then the queue does not, either.
-        let named = queue
+        let kept = kept(reach, id, finished.life).await;
+        // That they are gone does not matter when they were submitted before: then their queue does not, either.
+        let queue = kept
             .as_ref()
-            .map_or_else(|_| QueueName::default_queue(), QueueName::clone);
-        let mut staging = Staging::begin(Arc::clone(reach), retry, named, STAGING_TTL)?;
+            .map_or_else(|_| QueueName::default_queue(), |kept| kept.queue.clone());
+        let mut staging = Staging::begin(Arc::clone(reach), retry, queue, STAGING_TTL)?;
         staging.look_first().await?;
-        let queue = if staging.is_used() { None } else { Some(queue?) };
-        anyhow::Ok((staging, queue))
+        let kept = if staging.is_used() { None } else { Some(kept?) };
+        anyhow::Ok((staging, kept))
     };
     let prepared = stop.unless_requested(prepare).await;
-    let (mut staging, queue) = prepared.unwrap_or_else(|| Err(interrupted()))?;
-    let Some(queue) = queue else {
+    let (mut staging, kept) = prepared.unwrap_or_else(|| Err(interrupted()))?;
+    let Some(kept) = kept else {
         return Ok(Outcome::Already);
     };
     let staged = stop
-        .unless_requested(stage(reach, id, finished, &list, &queue, &mut staging))
+        .unless_requested(stage(reach, id, finished, &kept, &mut staging))
         .await
         .unwrap_or_else(|| Err(interrupted()));
     if let Err(error) = staged {
@@ -154,36 +152,34 @@ async fn submit(
     }
     Ok(match staging.commit(stop).await? {
         Submitted::Created => Outcome::Submitted {
-            queue: queue.to_string(),
+            queue: kept.queue.to_string(),
         },
         Submitted::Before(_) => Outcome::Already,
     })
 }
 
-/// The queue of the finished job, with which the list begins.
-async fn queue_of(reach: &Reach, id: &JobId, list: &FailedList) -> anyhow::Result<QueueName> {
-    let head = page(reach, id, &list.token, 0, 1).await?;
-    let head = head.first().ok_or_else(|| {
+/// Where the failed tasks of the finished job are.
+async fn kept(reach: &Reach, id: &JobId, life: Zxid) -> anyhow::Result<Kept> {
+    let items = page(reach, id, &Token::of_failed(life), 0, 2).await?;
+    Kept::parse(&items).ok_or_else(|| {
         anyhow!(
-            "the failed tasks of job {id} are not kept any more: see tombstone_ttl and keep_failed of the watchers. {}",
+            "the failed tasks of job {id} are not kept, or not any more: see tombstone_ttl and keep_failed of the \
+             watchers. {}",
             by_hand(id, None)
         )
-    })?;
-    FailedList::queue(head).with_context(|| format!("read the list of failed tasks of job {id}"))
+    })
 }
 
-/// Copies the list, and checks that all of it was there.
+/// Copies the failed tasks, and checks that all of them were there.
 async fn stage(
     reach: &Reach,
     id: &JobId,
     finished: &Finished,
-    list: &FailedList,
-    queue: &QueueName,
+    kept: &Kept,
     staging: &mut Staging,
 ) -> anyhow::Result<()> {
     loop {
-        let from = FailedList::FIRST_TASK + staging.count();
-        let tasks = page(reach, id, &list.token, from, PAGE_TASKS).await?;
+        let tasks = page(reach, id, &kept.list, staging.count(), PAGE_TASKS).await?;
         if tasks.is_empty() {
             break;
         }
@@ -195,7 +191,7 @@ async fn stage(
     }
     bail!(
         "redis has kept {found} of the {failed} failed tasks of job {id}. {}",
-        by_hand(id, Some(queue))
+        by_hand(id, Some(&kept.queue))
     )
 }
 

@@ -107,14 +107,18 @@ impl WatcherMetrics {
             .set(count);
     }
 
-    /// Counts a delivered job.
-    pub(crate) fn delivered(&self, queue: &QueueName, conclusion: Conclusion, tally: Tally, took: Duration) {
+    /// Counts what a delivered job came to.
+    pub(crate) fn concluded(&self, queue: &QueueName, conclusion: Conclusion) {
         self.jobs_concluded
             .get_or_create(&ConclusionLabels {
                 queue: queue.to_string(),
                 conclusion: conclusion.as_str(),
             })
             .inc();
+    }
+
+    /// Counts a delivered job.
+    pub(crate) fn delivered(&self, tally: Tally, took: Duration) {
         self.tasks
             .get_or_create(&OutcomeLabel { outcome: "ok" })
             .inc_by(tally.ok);

@@ -16,7 +16,7 @@ mod failed;
 use std::{sync::Arc, time::Duration};
 
 use distjob_core::{
-    JobData, JobEntry, JobId, JobState, MemberName,
+    JobData, JobEntry, JobId, JobState, MemberName, Token,
     store::{DropReply, Read, ReadRequest, Status},
     watcher::{FirstStep, Loss, Progress, Verdict, return_delay},
 };
@@ -33,7 +33,7 @@ use self::failed::FailedTasks;
 use crate::{
     config::Config,
     metrics::WatcherMetrics,
-    sink::{CollectError, Collected, Collecting, Manifest, Sink, SinkError},
+    sink::{CollectError, Collected, Collecting, Manifest, Sink, SinkError, Tally},
 };
 
 /// How long Redis may fail to answer until the lock is given back.
@@ -109,6 +109,12 @@ pub(crate) struct Tools {
     pub metrics: WatcherMetrics,
     /// The request to give up at the next possible moment.
     pub abandon: CancellationToken,
+}
+
+/// What a job came to, before anybody sees it.
+struct Collection {
+    result: Box<dyn Collected>,
+    failed: FailedTasks,
 }
 
 /// The way of one job through this watcher.
@@ -195,10 +201,10 @@ impl Pipeline {
         }
     }
 
-    /// The job's whole result, durable, and not visible yet.
-    async fn collect(&self) -> Result<Box<dyn Collected>, Setback> {
+    /// The job's whole result, durable, and not visible yet; and its failed tasks.
+    async fn collect(&self) -> Result<Collection, Setback> {
         let collecting = self.tools.sink.collect(&self.id, &self.entry.data.queue);
-        let mut failed = FailedTasks::new(&self.entry, self.tools.config.watcher.keep_failed);
+        let mut failed = FailedTasks::new(self.tools.config.watcher.keep_failed);
         let collected = match self.feed(&*collecting, &mut failed).await {
             Ok(()) => collecting.finish().await.map_err(Setback::from),
             Err(setback) => {
@@ -206,10 +212,13 @@ impl Pipeline {
                 Err(setback)
             }
         };
-        if collected.is_err() {
-            self.forget_failed(&failed).await;
+        match collected {
+            Ok(result) => Ok(Collection { result, failed }),
+            Err(setback) => {
+                self.forget_failed(&failed).await;
+                Err(setback)
+            }
         }
-        collected
     }
 
     /// Reads the job from its first task to its last; the next slice while the one before is written.
@@ -240,59 +249,82 @@ impl Pipeline {
     }
 
     /// From a result on the disk to the end of the job.
-    async fn hand_over(
+    async fn hand_over(&self, lock: &Lock, collection: Collection, began: Instant) -> Result<Ended, Trouble> {
+        let Collection { result, failed } = collection;
+        let tally = result.tally();
+        let uploaded = match self.publish(lock, result, failed.kept()).await {
+            Ok(Some(uploaded)) => uploaded,
+            outcome => {
+                // When the ledger was not clear, somebody may be told of the list.
+                if matches!(outcome, Ok(_) | Err(Trouble::Sink(_))) {
+                    self.forget_failed(&failed).await;
+                }
+                return outcome.map(|_| Ended::Settled);
+            }
+        };
+        drill::point("uploaded");
+        self.tell_of_delivery(&uploaded.data, tally, began.elapsed());
+        if FirstStep::of(&uploaded.data) == FirstStep::CleanUp {
+            if uploaded.data.count == 0 {
+                // Nobody has asked the store anything about it yet.
+                self.check_ours().await?;
+            }
+            self.drop_keys(&uploaded.data).await?;
+        }
+        self.delete(lock, &uploaded).await
+    }
+
+    /// Makes the result visible and the job uploaded. The job as it is then, or `None` when it is not this watcher's any
+    /// more.
+    async fn publish(
         &self,
         lock: &Lock,
-        collected: Box<dyn Collected>,
-        began: Instant,
-    ) -> Result<Ended, Trouble> {
+        result: Box<dyn Collected>,
+        kept: Option<&Token>,
+    ) -> Result<Option<JobEntry>, Trouble> {
         let ledger = &self.tools.ledger;
         // A paused process may have lost its lock long ago, and the job may be somebody else's by now.
         if !ledger.holds(lock).await? {
             tracing::info!(job.id = %self.id, "the lock was lost before the result was published");
-            return Ok(Ended::Settled);
+            return Ok(None);
         }
         drill::point("before-rename");
-        let tally = collected.tally();
+        let data = &self.entry.data;
+        let tally = result.tally();
         let conclusion = self
             .tools
             .config
-            .policy(&self.entry.data.queue)
-            .conclude(self.entry.data.count, tally.err);
+            .policy(&data.queue)
+            .conclude(data.count, tally.err);
         let now_ms = u64::try_from(chance::since_1970().as_millis()).unwrap_or(u64::MAX);
         let manifest = Manifest::new(&self.id, &self.entry, tally, conclusion, now_ms);
-        collected.publish(manifest).await?;
-        let uploaded = self.entry.data.uploaded(tally.err, conclusion);
-        if ledger.set_locked(lock, &self.entry, &uploaded).await? != Written::Yes {
-            return Ok(Ended::Settled);
-        }
-        drill::point("uploaded");
-        let took = began.elapsed();
-        self.tools
-            .metrics
-            .delivered(&self.entry.data.queue, conclusion, tally, took);
-        tracing::info!(
-            job.id = %self.id,
-            queue = %self.entry.data.queue,
-            tasks = tally.ok + tally.err,
-            failed = tally.err,
-            %conclusion,
-            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            "delivered"
-        );
-        let entry = JobEntry {
+        result.publish(manifest).await?;
+        let uploaded = data.uploaded(tally.err, conclusion, kept.cloned());
+        let written = ledger.set_locked(lock, &self.entry, &uploaded).await?;
+        Ok((written == Written::Yes).then(|| JobEntry {
             data: uploaded,
             version: self.entry.version.wrapping_add(1),
             ..self.entry.clone()
-        };
-        if FirstStep::of(&entry.data) == FirstStep::CleanUp {
-            if entry.data.count == 0 {
-                // Nobody has asked the store anything about it yet.
-                self.check_ours().await?;
-            }
-            self.drop_keys(&entry.data).await?;
+        }))
+    }
+
+    fn tell_of_delivery(&self, uploaded: &JobData, tally: Tally, took: Duration) {
+        let JobData {
+            queue, conclusion, ..
+        } = uploaded;
+        self.tools.metrics.delivered(tally, took);
+        if let Some(conclusion) = conclusion {
+            self.tools.metrics.concluded(queue, *conclusion);
         }
-        self.delete(lock, &entry).await
+        tracing::info!(
+            job.id = %self.id,
+            %queue,
+            tasks = tally.ok + tally.err,
+            failed = tally.err,
+            conclusion = conclusion.map(tracing::field::display),
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "delivered"
+        );
     }
 
     /// Gives the job back to the executors, after a rest that keeps it from going round at full speed.
@@ -354,6 +386,7 @@ impl Pipeline {
 
     /// Leaves nothing but a tombstone, which tells how the job ended that is now as `data` says.
     async fn drop_keys(&self, data: &JobData) -> Result<(), Trouble> {
+        self.point_to_failed(data).await?;
         let ttl_s = self.tombstone_ttl_s();
         let (source, ending) = (&data.source, data.ending());
         let reply = self

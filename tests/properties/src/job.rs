@@ -1,7 +1,7 @@
 //! The data of a job's znode.
 
 use distjob_core::{
-    Conclusion,
+    Conclusion, Token,
     job::{JobData, JobState, TASKS_MAX},
 };
 
@@ -26,7 +26,7 @@ pub fn job(data: &[u8]) {
         reads_as_written(&lost.in_state(JobState::Submitted));
     }
     for conclusion in Conclusion::ALL {
-        reads_as_written(&job.uploaded(TASKS_MAX, conclusion));
+        reads_as_written(&job.uploaded(TASKS_MAX, conclusion, Token::new("a".repeat(64)).ok()));
     }
     reads_as_written(&job);
 }

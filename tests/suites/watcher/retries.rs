@@ -1,6 +1,6 @@
 //! Failed tasks, kept by the watcher and submitted again by `distjobctl retry`.
 
-use distjob_core::{JobId, JobState, Source, Token, store::PushRequest, submission::FailedList};
+use distjob_core::{JobId, JobState, Source};
 use harness::World;
 use redis::AsyncCommands as _;
 use serde_json::json;
@@ -90,13 +90,16 @@ async fn a_retry_of_tasks_that_are_not_kept_any_more_says_how_to_do_it_by_hand()
     let job = delivered(&stage, 30).await;
     // One is missing: rather nothing than a part.
     let mut redis = stage.world.redis().await.unwrap();
-    let _: Vec<u8> = redis.rpop(stage.failed_key(&job), None).await.unwrap();
+    let _: Vec<u8> = redis
+        .rpop(stage.failed_key(&job).await.unwrap(), None)
+        .await
+        .unwrap();
     let said = refused(&stage, job.id.as_str()).await;
     assert!(said.contains("redis has kept 9 of the 10 failed tasks"), "{said}");
     stage.forget_failed(&job).await;
     let said = refused(&stage, job.id.as_str()).await;
     assert!(
-        said.contains("are not kept any more") && said.contains("jq -r"),
+        said.contains("are not kept, or not any more") && said.contains("jq -r"),
         "{said}"
     );
     assert!(stage.world.jobs().await.unwrap().is_empty());
@@ -119,25 +122,36 @@ async fn a_retry_that_was_killed_is_done_by_the_next() {
 }
 
 #[tokio::test]
-async fn what_an_earlier_attempt_has_left_of_the_list_is_not_taken_over() {
-    let stage = Stage::new().await;
-    let job = stage.processed(30).await;
-    let leftovers = [
-        FailedList::head(&job.entry.data.queue),
-        b"is none of them".to_vec(),
-    ];
-    let request = PushRequest {
-        source: &Token::of_failed(job.entry.life),
-        offset: 0,
-        ttl_s: 600,
-        tasks: &leftovers,
-    };
-    stage.store.push(&job.id, &request).await.unwrap();
-    let _watcher = stage.watcher("w").await;
-    stage.delivered(&job).await;
-    assert_eq!(stage.ctl(&["retry", job.id.as_str()]).await.0, 0);
-    let retry = job.id.retry(job.entry.life);
-    assert_eq!(tasks(&stage, &retry).await, job.failed_tasks());
+async fn a_watcher_that_dies_or_comes_back_late_does_no_harm_to_what_another_keeps() {
+    for action in ["kill", "stop"] {
+        let stage = Stage::new().await;
+        let point = format!("before-rename={action}");
+        let first = stage.watcher_with_point("first", &point).await;
+        let job = stage.processed(30).await;
+        first.wait_log("a test asked for this", SOON).await.unwrap();
+        let _second = stage.watcher("second").await;
+        stage.delivered(&job).await;
+        if action == "stop" {
+            first.resume().unwrap();
+            first.wait_log("registered", SOON).await.unwrap();
+            first.stop(SOON).await.unwrap();
+        }
+        assert_eq!(stage.kept(&job).await, job.failed_tasks(), "{action}");
+        assert_eq!(stage.ctl(&["retry", job.id.as_str()]).await.0, 0);
+    }
+}
+
+#[tokio::test]
+async fn failed_tasks_are_kept_also_when_another_watcher_cleans_up() {
+    for point in ["uploaded", "dropped"] {
+        let stage = Stage::new().await;
+        let first = stage.watcher_with_point("first", &format!("{point}=kill")).await;
+        let job = stage.processed(30).await;
+        assert!(!first.wait(SOON).await.unwrap().success());
+        let _second = stage.watcher("second").await;
+        stage.delivered(&job).await;
+        assert_eq!(stage.kept(&job).await, job.failed_tasks(), "{point}");
+    }
 }
 
 #[tokio::test]
@@ -147,7 +161,7 @@ async fn where_failed_tasks_are_not_to_be_kept_they_are_not() {
     let _watcher = stage.world.start_member(program, "w").await.unwrap();
     let job = stage.processed(30).await;
     stage.delivered(&job).await;
-    assert_eq!(stage.failed_length(&job).await, 0);
+    assert_eq!(stage.kept(&job).await, [[0_u8; 0]; 0]);
 }
 
 #[tokio::test]
@@ -167,7 +181,7 @@ async fn a_store_without_room_for_failed_tasks_holds_no_delivery_up() {
         .await
         .unwrap();
     let said = refused(&stage, job.id.as_str()).await;
-    assert!(said.contains("are not kept any more"), "{said}");
+    assert!(said.contains("are not kept, or not any more"), "{said}");
 }
 
 #[tokio::test]

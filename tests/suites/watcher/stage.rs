@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use distjob_core::store::{Claim, ClaimRequest, CommitRequest, Grant, Isolated, Open, Push, PushRequest};
+use distjob_core::submission::Kept;
 use distjob_core::{
     Holder, JobData, JobEntry, JobId, JobKeys, JobState, KeyScheme, Layout, MemberName, Outcome, Packed,
     QueueName, Source, Token, Zxid,
@@ -261,23 +262,31 @@ impl Stage {
         }
     }
 
-    /// The key of the list of a job's failed tasks.
-    pub(crate) fn failed_key(&self, job: &Job) -> String {
-        let source = Source::Staged(Token::of_failed(job.entry.life));
-        self.store.keys().source(&job.id, &source)
+    /// The key of the list of a job's failed tasks, when they are kept.
+    pub(crate) async fn failed_key(&self, job: &Job) -> Option<String> {
+        let pointer = Token::of_failed(job.entry.life);
+        let items = self.store.staged(&job.id, &pointer, 0, 2).await.unwrap();
+        let source = Source::Staged(Kept::parse(&items)?.list);
+        Some(self.store.keys().source(&job.id, &source))
     }
 
-    /// How long that list is.
-    pub(crate) async fn failed_length(&self, job: &Job) -> u64 {
+    /// What is kept of a job for a retry.
+    pub(crate) async fn kept(&self, job: &Job) -> Vec<Vec<u8>> {
+        let Some(key) = self.failed_key(job).await else {
+            return Vec::new();
+        };
         let mut redis = self.world.redis().await.unwrap();
-        redis.llen(self.failed_key(job)).await.unwrap()
+        redis.lrange(key, 0, -1).await.unwrap()
     }
 
-    /// Removes that list, as time does.
+    /// Removes what is kept, as time does.
     pub(crate) async fn forget_failed(&self, job: &Job) {
+        let source = Source::Staged(Token::of_failed(job.entry.life));
+        let pointer = self.store.keys().source(&job.id, &source);
+        let list = self.failed_key(job).await.unwrap();
         let mut redis = self.world.redis().await.unwrap();
-        let removed: u64 = redis.del(self.failed_key(job)).await.unwrap();
-        assert_eq!(removed, 1);
+        let removed: u64 = redis.del(&[pointer, list]).await.unwrap();
+        assert_eq!(removed, 2);
     }
 
     /// `distjobctl` with these arguments, and patience.

@@ -1,7 +1,7 @@
 //! A job is said to have come to what its lines say, wherever that is said: in the manifest of each delivery, in the
 //! ledger, and by the list of failed tasks, as far as that is whole.
 
-use distjob_core::{Conclusion, JobData, JobState, Token, Zxid, conclusion::Policy, submission::FailedList};
+use distjob_core::{Conclusion, JobData, JobState, Token, Zxid, conclusion::Policy, submission::Kept};
 
 use super::{Evidence, Life};
 use crate::shelf::Delivery;
@@ -73,17 +73,21 @@ fn check_uploaded(evidence: &Evidence, life: &Life, data: &JobData) -> Result<()
             "has {count} errors in its file, and in the ledger it is {data}"
         ));
     }
-    let token = Token::of_failed(Zxid::from(life.born));
-    let Some(list) = evidence.failed_lists.get(&(life.id.clone(), token)) else {
+    let listed = |token: Token| evidence.failed_lists.get(&(life.id.clone(), token));
+    let Some(items) = listed(Token::of_failed(Zxid::from(life.born))) else {
         return Ok(());
     };
+    let Some(kept) = Kept::parse(items)
+        .filter(|kept| (&kept.queue, Some(&kept.list)) == (&data.queue, data.kept.as_ref()))
+    else {
+        return Err("has kept its failed tasks elsewhere than it says".to_owned());
+    };
+    let list = listed(kept.list).map_or(&[][..], Vec::as_slice);
     // One of another length says by itself that it is of no use.
-    if list.len() as u64 != FailedList::FIRST_TASK + count {
+    if list.len() as u64 != count {
         return Ok(());
     }
-    let head = FailedList::head(&data.queue);
-    let wanted = std::iter::once(head.as_slice()).chain(failed(delivery));
-    match list.iter().map(Vec::as_slice).eq(wanted) {
+    match list.iter().map(Vec::as_slice).eq(failed(delivery)) {
         true => Ok(()),
         false => Err("has kept other tasks for a retry than failed".to_owned()),
     }

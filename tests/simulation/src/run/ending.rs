@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use distjob_core::{JobData, JobId, JobState, Source, Token, belonging::Belonging, store::MetaState};
+use distjob_core::{
+    JobData, JobId, JobState, Source, Token, belonging::Belonging, store::MetaState, submission::Kept,
+};
 use distjob_runtime::zk::Written;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -184,7 +186,7 @@ pub(super) fn failed_lists(cluster: &Cluster) -> BTreeMap<(JobId, Token), Vec<Ve
 /// The token of a list of failed tasks.
 fn failed_token(source: &Source) -> Option<&Token> {
     match source {
-        Source::Staged(token) if token.as_str().starts_with("failed-") => Some(token),
+        Source::Staged(token) if token.as_str().starts_with(Kept::PREFIX) => Some(token),
         _ => None,
     }
 }
