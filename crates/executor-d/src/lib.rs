@@ -74,7 +74,7 @@ impl Outside {
 /// # Errors
 /// When the configuration cannot be used after all.
 pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
-    run_own(Handlers::built_in(&context.settings)?, context).await
+    run_own(Handlers::built_in(&context.settings, &context.metrics)?, context).await
 }
 
 /// Runs an executor of one's own, with these handlers, until it is asked to stop. `deploy/examples/rust-executor` is a

@@ -18,8 +18,17 @@ struct AnswerLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct QueueLabel {
+pub(crate) struct QueueLabel {
     queue: String,
+}
+
+impl QueueLabel {
+    /// Of this queue.
+    pub(crate) fn of(queue: &QueueName) -> Self {
+        Self {
+            queue: queue.to_string(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -105,9 +114,7 @@ impl ByQueue {
     }
 
     fn of(&self, queue: &QueueName) -> QueueMetrics {
-        let label = QueueLabel {
-            queue: queue.to_string(),
-        };
+        let label = QueueLabel::of(queue);
         let outcome = |outcome| QueueOutcomeLabel {
             queue: queue.to_string(),
             outcome,

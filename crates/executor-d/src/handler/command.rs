@@ -14,7 +14,6 @@
 
 mod lines;
 mod run;
-mod starts;
 mod words;
 
 #[cfg(test)]
@@ -23,11 +22,11 @@ mod tests;
 use std::{ffi::OsString, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use futures::{FutureExt as _, future::BoxFuture};
+use prometheus_client::metrics::gauge::Gauge;
 
-use self::starts::Starts;
 use super::{
     Failure, Handler, Job, Retry, Task, Tasks,
-    process::{Child, Input, Spawner, StartError},
+    process::{Child, Input, Spawner, StartError, Starts},
 };
 use crate::config::{Argument, Placeholder, QueueConfig};
 
@@ -51,8 +50,8 @@ struct Program {
 }
 
 impl Command {
-    /// For a queue with this configuration, whose processes `spawner` starts.
-    pub(crate) fn new(spawner: Spawner, config: &QueueConfig) -> Self {
+    /// For a queue with this configuration, whose processes `spawner` starts; `failures` tells how often in turn it could not.
+    pub(crate) fn new(spawner: Spawner, config: &QueueConfig, failures: Gauge) -> Self {
         let command = &config.command;
         let at_once = usize::try_from(command.tasks_per_process).unwrap_or(usize::MAX);
         Self(Arc::new(Program {
@@ -66,7 +65,7 @@ impl Command {
             success: command.success.clone(),
             final_statuses: command.final_statuses.clone(),
             timeout: config.timeout(),
-            starts: Starts::default(),
+            starts: Starts::new(failures),
         }))
     }
 }

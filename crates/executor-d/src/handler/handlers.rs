@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
 use anyhow::Context as _;
 use distjob_core::QueueName;
+use distjob_runtime::metrics::Metrics;
+use prometheus_client::metrics::{family::Family, gauge::Gauge};
 
 #[cfg(debug_assertions)]
 use super::Drill;
@@ -13,7 +15,10 @@ use super::{
     process::{Bounds, Spawner},
     worker::Worker,
 };
-use crate::config::{Config, HandlerKind, QueueConfig};
+use crate::{
+    config::{Config, HandlerKind, QueueConfig},
+    metrics::QueueLabel,
+};
 
 /// The handler of each queue.
 #[derive(Clone, Debug, Default)]
@@ -52,30 +57,40 @@ impl Handlers {
         self.by_queue.get(queue)
     }
 
-    /// What the configuration names for each queue that is served. In a debug build, tests can make [`Prime`] a
+    /// What the configuration names for each queue that is served; `metrics` tell what cannot be started. In a debug build, tests can make [`Prime`] a
     /// [`Drill`].
     ///
     /// # Errors
     /// When what it says of a queue cannot be used after all.
-    pub fn built_in(config: &Config) -> anyhow::Result<Self> {
+    pub fn built_in(config: &Config, metrics: &Metrics) -> anyhow::Result<Self> {
+        let failures: Family<QueueLabel, Gauge> = metrics.register(
+            "queue_failed_starts",
+            "How often in turn the program of a queue could not be started, or ended before it was of use",
+            Family::default(),
+        );
         let mut handlers = Self::new();
         for queue in &config.executor.queues {
             let settings = config.queue(queue);
-            let handler =
-                built_in(queue, settings).with_context(|| format!("set up the handler of queue {queue}"))?;
+            let handler = built_in(queue, settings, &failures)
+                .with_context(|| format!("set up the handler of queue {queue}"))?;
             handlers.by_queue.insert(queue.clone(), handler);
         }
         Ok(handlers)
     }
 }
 
-fn built_in(queue: &QueueName, config: &QueueConfig) -> anyhow::Result<Arc<dyn Handler>> {
+fn built_in(
+    queue: &QueueName,
+    config: &QueueConfig,
+    failures: &Family<QueueLabel, Gauge>,
+) -> anyhow::Result<Arc<dyn Handler>> {
+    let failures = || failures.get_or_create_owned(&QueueLabel::of(queue));
     match config.handler {
         HandlerKind::Prime => Ok(prime()),
         // One task in each slot: how many run at once is what slots are about.
         HandlerKind::Http => Ok(Arc::new(Concurrently::new(Http::new(config)?, NonZeroUsize::MIN))),
-        HandlerKind::Command => Ok(Arc::new(Command::new(spawner(config)?, config))),
-        HandlerKind::Worker => Ok(Arc::new(Worker::new(queue, spawner(config)?, config))),
+        HandlerKind::Command => Ok(Arc::new(Command::new(spawner(config)?, config, failures()))),
+        HandlerKind::Worker => Ok(Arc::new(Worker::new(queue, spawner(config)?, config, failures()))),
     }
 }
 

@@ -23,6 +23,7 @@ mod patience;
 mod pipes;
 mod reaper;
 mod spawner;
+mod starts;
 mod user;
 
 #[cfg(test)]
@@ -37,4 +38,5 @@ pub(crate) use self::{
     pipes::{Output, Tail, TooMuch, Whole},
     reaper::processes_ended,
     spawner::{Child, Input, Spawner, StartError},
+    starts::Starts,
 };

@@ -20,9 +20,13 @@ use std::{
 
 use distjob_core::QueueName;
 use futures::{FutureExt as _, future::BoxFuture};
+use prometheus_client::metrics::gauge::Gauge;
 
 use self::{pool::Pool, settings::WorkerSettings, shift::Shift};
-use super::{Handler, Tasks, process::Spawner};
+use super::{
+    Handler, Tasks,
+    process::{Spawner, Starts},
+};
 use crate::config::QueueConfig;
 
 mod pool;
@@ -39,8 +43,9 @@ mod tests;
 pub(crate) struct Worker(Arc<Pool>);
 
 impl Worker {
-    /// For a queue with this configuration, whose processes `spawner` starts.
-    pub(crate) fn new(queue: &QueueName, spawner: Spawner, config: &QueueConfig) -> Self {
+    /// For a queue with this configuration, whose processes `spawner` starts; `failures` tells how often in turn they were of
+    /// no use.
+    pub(crate) fn new(queue: &QueueName, spawner: Spawner, config: &QueueConfig, failures: Gauge) -> Self {
         let fill = |_| queue.as_str().as_bytes().into();
         let argv = config
             .worker
@@ -48,14 +53,15 @@ impl Worker {
             .iter()
             .map(|argument| OsString::from_vec(argument.fill(fill)));
         let in_flight = usize::try_from(config.worker.in_flight).unwrap_or(usize::MAX);
-        Self(Arc::new(Pool::new(WorkerSettings {
+        let settings = WorkerSettings {
             queue: queue.clone(),
             spawner,
             argv: argv.collect(),
             in_flight: NonZeroUsize::new(in_flight).unwrap_or(NonZeroUsize::MIN),
             tasks_per_process: NonZeroU64::new(config.worker.tasks_per_process.into()),
             timeout: config.timeout(),
-        })))
+        };
+        Self(Arc::new(Pool::new(settings, Starts::new(failures))))
     }
 }
 

@@ -17,12 +17,7 @@ use super::{
     process::{Break, Event, Process},
     settings::WorkerSettings,
 };
-use crate::handler::process::{Input, StartError};
-
-/// How long the first process after a failure is on probation,
-const PROBATION_MIN: Duration = Duration::from_millis(100);
-/// and how long one is at most.
-const PROBATION_MAX: Duration = Duration::from_secs(10);
+use crate::handler::process::{Input, StartError, Starts};
 
 /// The version of the lines, told to each process.
 const PROTOCOL: &str = "1";
@@ -31,16 +26,10 @@ const PROTOCOL: &str = "1";
 #[derive(Debug)]
 pub(super) struct Pool {
     settings: Arc<WorkerSettings>,
-    state: Mutex<State>,
-    probation: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug, Default)]
-struct State {
     /// The last one to come is the first to go.
-    idle: Vec<Process>,
-    /// Processes that were of no use since the last that was of some.
-    failures: u32,
+    idle: Mutex<Vec<Process>>,
+    starts: Starts,
+    probation: tokio::sync::Mutex<()>,
 }
 
 /// A process to be used.
@@ -53,10 +42,12 @@ pub(super) struct Taken {
 }
 
 impl Pool {
-    pub(super) fn new(settings: WorkerSettings) -> Self {
+    /// Without a process at first.
+    pub(super) fn new(settings: WorkerSettings, starts: Starts) -> Self {
         Self {
             settings: Arc::new(settings),
-            state: Mutex::default(),
+            idle: Mutex::default(),
+            starts,
             probation: tokio::sync::Mutex::default(),
         }
     }
@@ -78,7 +69,7 @@ impl Pool {
             };
         }
         loop {
-            if self.pause().is_none() {
+            if self.starts.pause().is_none() {
                 match self.start() {
                     Ok(process) => {
                         return Taken {
@@ -90,7 +81,9 @@ impl Pool {
                 }
             }
             let _turn = self.probation.lock().await;
-            let Some(pause) = self.pause() else { continue };
+            let Some(pause) = self.starts.pause() else {
+                continue;
+            };
             if let Some(process) = self.try_out(pause).await {
                 return Taken {
                     process,
@@ -105,35 +98,33 @@ impl Pool {
         if process.is_used_up() {
             process.dismiss();
         } else {
-            self.state().idle.push(process);
+            self.idle().push(process);
         }
     }
 
     /// A process gave an answer.
     pub(super) fn succeeded(&self) {
-        self.state().failures = 0;
+        self.starts.succeeded();
     }
 
     /// A process was of no use, for this reason.
     pub(super) fn failed(&self, why: &str) {
-        let failures = {
-            let mut state = self.state();
-            state.failures = state.failures.saturating_add(1);
-            state.failures
-        };
+        self.starts.failed();
+        let failures = self.starts.failures();
         let WorkerSettings { queue, .. } = &*self.settings;
         tracing::warn!(%queue, failures, error = why, "failed to get an answer from a worker");
     }
 
-    /// How many processes were of no use since the last that was of some.
-    pub(super) fn failures(&self) -> u32 {
-        self.state().failures
+    /// How many processes in turn were of no use.
+    #[cfg(test)]
+    pub(super) fn failures(&self) -> i64 {
+        self.starts.failures()
     }
 
     /// The process that was used last and is still of use.
     fn take_idle(&self) -> Option<Process> {
         loop {
-            let mut process = self.state().idle.pop()?;
+            let mut process = self.idle().pop()?;
             match process.next().now_or_never() {
                 None => return Some(process),
                 // It ended, which it may, or said something that nobody asked for.
@@ -183,25 +174,15 @@ impl Pool {
         }
     }
 
-    /// How long a process has to wait before it is used, if it has to.
-    fn pause(&self) -> Option<Duration> {
-        let doublings = self.failures().checked_sub(1)?;
-        Some(
-            PROBATION_MIN
-                .saturating_mul(1 << doublings.min(16))
-                .min(PROBATION_MAX),
-        )
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Vec<Process>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for process in state.idle.drain(..) {
+        let idle = self.idle.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for process in idle.drain(..) {
             process.dismiss();
         }
     }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{Pool, Worker, WorkerSettings, reply::Reply, request::Request};
 use crate::handler::{
     Failure, Handler as _, Retry, Trial, Verdict,
-    process::{Bounds, Spawner},
+    process::{Bounds, Spawner, Starts},
 };
 
 /// For what takes milliseconds on an idle machine.
@@ -46,7 +46,7 @@ fn program(notes: &Path) -> WorkerSettings {
 }
 
 fn worker(settings: WorkerSettings) -> Worker {
-    Worker(Pool::new(settings).into())
+    Worker(Pool::new(settings, Starts::default()).into())
 }
 
 /// With `in_flight` requests at once in a process.
