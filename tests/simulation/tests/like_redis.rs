@@ -152,8 +152,9 @@ async fn make(call: Call, store: &JobStore, id: &str) -> String {
         Call::Staged => words(store.staged(&id, &token, 1, 9).await),
         // How long it is to the next one depends on how fast the machine is.
         Call::Take => {
-            let taken = store.take_tokens(&QueueName::default_queue(), "2/h".parse().unwrap(), 2, 3);
-            words(taken.await.map(|tokens| tokens.granted))
+            let (queue, rate) = (QueueName::default_queue(), "2/h".parse().unwrap());
+            let taken = store.take_tokens(&queue, rate, 2, 3).await;
+            words(taken.map(|tokens| tokens.granted))
         }
         Call::Free => words(store.free(&id, LIFE, &holder, Freeing::Dead).await),
         Call::Read => {
