@@ -236,8 +236,20 @@ impl Board {
     /// later. A watcher's jobs are all asked for as those of the default queue.
     #[must_use]
     pub fn next(&mut self, now: Instant, may: impl Fn(&QueueName) -> bool) -> Option<JobId> {
+        self.next_unless(now, may, |_| false)
+    }
+
+    /// As [`Board::next`], but nothing when it is the turn of a queue that may, and of which a job `will_be_ripe` in a moment:
+    /// while a queue's only job is being visited, the others shall not take what is its share.
+    #[must_use]
+    pub fn next_unless(
+        &mut self,
+        now: Instant,
+        may: impl Fn(&QueueName) -> bool,
+        will_be_ripe: impl Fn(&QueueName) -> bool,
+    ) -> Option<JobId> {
         self.wake(now);
-        let id = self.ripe.next(may)?;
+        let id = self.ripe.next(may, will_be_ripe)?;
         Some(self.hand_out(id))
     }
 

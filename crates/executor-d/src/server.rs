@@ -100,6 +100,8 @@ struct Stake {
     tokens: u64,
     /// Service that was charged.
     charged: Duration,
+    /// Whether something was asked for.
+    is_claim: bool,
 }
 
 /// A visit that came back.
@@ -114,6 +116,8 @@ struct Visited {
 struct Queued {
     work: Work,
     charged: Duration,
+    /// Since when it waits.
+    since: Instant,
 }
 
 /// An attempt to mark a job as processed.

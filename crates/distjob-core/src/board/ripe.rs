@@ -90,9 +90,15 @@ impl Ripe {
         self.queues.get(queue).is_some_and(|queue| !queue.is_empty())
     }
 
-    /// The next job of the queue whose turn it is among those that `may`. It stays where it is.
-    pub(super) fn next(&mut self, may: impl Fn(&QueueName) -> bool) -> Option<JobId> {
-        let waiting = |(name, queue): &(&QueueName, &Queue)| !queue.is_empty() && may(name);
+    /// The next job of the queue whose turn it is among those that `may`. It stays where it is. Nothing when that queue has
+    /// none yet, but will have.
+    pub(super) fn next(
+        &mut self,
+        may: impl Fn(&QueueName) -> bool,
+        will_have: impl Fn(&QueueName) -> bool,
+    ) -> Option<JobId> {
+        let has = |(name, queue): (&QueueName, &Queue)| !queue.is_empty() || will_have(name);
+        let waiting = |entry: &(&QueueName, &Queue)| has(*entry) && may(entry.0);
         let names: Vec<&QueueName> = self.queues.iter().filter(waiting).map(|(name, _)| name).collect();
         let priority = |name: &QueueName| self.turns.precedence(name).priority;
         let highest = names.iter().map(|name| priority(name)).max()?;

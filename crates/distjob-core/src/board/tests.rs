@@ -330,6 +330,29 @@ fn a_queue_that_may_not_is_passed_over_and_a_higher_priority_comes_before_what_t
 }
 
 #[test]
+fn a_queue_whose_only_job_is_being_visited_keeps_its_turn() {
+    let (mut board, now) = board_of_queues(&[("x", 0, 3), ("y", 0, 1)]);
+    board.see(&id("jx"), entry("subm=5;queue=x", 1, 0), now);
+    board.see(&id("jy"), entry("subm=5;queue=y", 2, 0), now);
+    let (x, y) = (QueueName::new("x").unwrap(), QueueName::new("y").unwrap());
+    let cost = Duration::from_millis(300);
+    board.charge(&y, cost);
+    assert_eq!(board.next(now, |_| true), Some(id("jx")));
+    board.charge(&x, cost);
+    let is_x = |queue: &QueueName| queue.as_str() == "x";
+    assert_eq!(
+        board.next_unless(now, |_| true, is_x),
+        None,
+        "its tag is a third of the other's"
+    );
+    assert_eq!(
+        board.next_unless(now, |queue| !is_x(queue), is_x),
+        Some(id("jy")),
+        "it may not"
+    );
+}
+
+#[test]
 fn a_job_that_moves_to_another_queue_waits_there() {
     let (mut board, now) = board_of_queues(&[("x", 0, 1), ("y", 0, 1)]);
     board.see(&id("j"), entry("subm=5;queue=x", 1, 0), now);

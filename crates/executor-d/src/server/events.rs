@@ -79,7 +79,7 @@ impl Server<'_> {
         }
         let is_paused = |job: &Job| paused.contains(&job.queue);
         self.runs.order(Order::Halt, is_paused);
-        let mut works = self.dequeue(is_paused);
+        let mut works = self.dequeue(|queued| is_paused(&queued.work.job));
         if self.alone {
             // Everything waits for the suspect in hand.
             works.extend(self.lanes.extract(|work| is_paused(&work.job)));
@@ -103,7 +103,7 @@ impl Server<'_> {
         }
         let is_over = |job: &Job| over.get(&job.id).is_some_and(|life| *life != Some(job.life));
         self.runs.order(Order::Kill, is_over);
-        let mut works = self.dequeue(is_over);
+        let mut works = self.dequeue(|queued| is_over(&queued.work.job));
         works.extend(self.lanes.extract(|work| is_over(&work.job)));
         for Work { job, lease, grip, .. } in works {
             grip.let_go(lease.range);
@@ -126,6 +126,7 @@ impl Server<'_> {
         self.board.correct(&stake.queue, stake.charged, expected);
         if let Some(lane) = self.lanes.of_mut(&stake.queue) {
             lane.coming -= 1;
+            lane.claiming -= usize::from(stake.is_claim);
             lane.metrics.claims.inc_by(u64::from(claimed > 0));
             lane.purse.put_back(stake.tokens.saturating_sub(claimed));
         }
@@ -212,6 +213,7 @@ impl Server<'_> {
         let queued = Queued {
             work,
             charged: stake.charged,
+            since: now,
         };
         if first {
             self.queue.push_front(queued);

@@ -1,22 +1,28 @@
 //! Giving back what has not begun, while the term goes on.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use distjob_core::{JobId, TaskRange, Zxid, store::ReleaseRequest};
 
 use super::{Given, Queued, Server};
-use crate::{handler::Job, lease::Work};
+use crate::lease::Work;
+
+/// How long a lease waits for a slot at most: two of them fit into it when all is as expected.
+const QUEUED_MAX: Duration = Duration::from_secs(1);
 
 impl Server<'_> {
-    /// Takes the leases of such jobs out of those that wait for a slot; their queues are not charged for them.
-    pub(super) fn dequeue(&mut self, is_meant: impl Fn(&Job) -> bool) -> Vec<Work> {
+    /// Takes such leases out of those that wait for a slot; their queues are not charged for them.
+    pub(super) fn dequeue(&mut self, is_meant: impl Fn(&Queued) -> bool) -> Vec<Work> {
         let mut works = Vec::new();
         for queued in std::mem::take(&mut self.queue) {
-            if !is_meant(&queued.work.job) {
+            if !is_meant(&queued) {
                 self.queue.push_back(queued);
                 continue;
             }
-            let Queued { work, charged } = queued;
+            let Queued { work, charged, .. } = queued;
             let queue = &work.job.queue;
             self.board.correct(queue, charged, Duration::ZERO);
             if let Some(lane) = self.lanes.of_mut(queue) {
@@ -61,6 +67,18 @@ impl Server<'_> {
             }
             Given { id, life, result }
         });
+    }
+
+    /// Gives back the leases that were claimed ahead of a slot which did not become free: the task there takes longer than
+    /// was to be expected, and another executor may be idle.
+    pub(super) fn give_back_overdue(&mut self, now: Instant) {
+        let works = self.dequeue(|queued| now >= queued.since + QUEUED_MAX);
+        self.give_back(works);
+    }
+
+    /// When there is something to [give back](Self::give_back_overdue).
+    pub(super) fn overdue_at(&self) -> Option<Instant> {
+        self.queue.iter().map(|queued| queued.since + QUEUED_MAX).min()
     }
 
     /// Gives back everything in hand that does not run.

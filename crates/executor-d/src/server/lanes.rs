@@ -36,7 +36,9 @@ pub(super) struct Lane {
     pub(super) is_paused: bool,
     /// Leases of it that run.
     pub(super) running: usize,
-    /// Visits under way that may bring one, and leases that wait for a slot.
+    /// Visits under way that are to bring one.
+    pub(super) claiming: usize,
+    /// All visits under way, and leases that wait for a slot.
     pub(super) coming: usize,
     /// Tasks that wait for another attempt.
     pub(super) waiting: Waiting<Work>,
@@ -54,6 +56,7 @@ impl Lane {
             rate: None,
             is_paused: true,
             running: 0,
+            claiming: 0,
             coming: 0,
             waiting: Waiting::default(),
             metrics,

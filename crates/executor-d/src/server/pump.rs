@@ -41,6 +41,7 @@ impl Server<'_> {
             self.give_back_all();
         }
         self.start_runs(now);
+        self.give_back_overdue(now);
         if now >= self.check_at && self.asking.is_empty() {
             self.ask(now);
         }
@@ -80,6 +81,7 @@ impl Server<'_> {
             .map(|since| since + self.config.executor.store_patience);
         let moments = [
             self.board.wakes_at(),
+            self.overdue_at(),
             self.lanes
                 .wakes_at(now, self.runs.len() < self.config.executor.slots()),
             ask_at,
@@ -115,8 +117,9 @@ impl Server<'_> {
             let retry = self.lanes.retry(now).map(|work| Queued {
                 work,
                 charged: Duration::ZERO,
+                since: now,
             });
-            let Some(Queued { work, charged }) = retry.or_else(|| self.next_queued()) else {
+            let Some(Queued { work, charged, .. }) = retry.or_else(|| self.next_queued()) else {
                 return;
             };
             let queue = &work.job.queue;
@@ -200,11 +203,14 @@ impl Server<'_> {
 
     fn start_visits(&mut self, now: Instant) {
         while self.finishing.len() < FINISHING_MAX {
-            let open = self.open_queues();
+            let open = self.open_queues(now);
             if open.is_empty() {
                 return;
             }
-            let Some(id) = self.board.next(now, |queue| open.contains(queue)) else {
+            let lanes = &self.lanes;
+            let is_claiming = |queue: &QueueName| lanes.of(queue).is_some_and(|lane| lane.claiming > 0);
+            let may_claim = |queue: &QueueName| open.contains(queue);
+            let Some(id) = self.board.next_unless(now, may_claim, is_claiming) else {
                 return;
             };
             let Some(entry) = self.board.entry(&id).cloned() else {
@@ -220,18 +226,20 @@ impl Server<'_> {
     }
 
     /// The queues of which one more lease would soon find a slot.
-    fn open_queues(&self) -> Vec<QueueName> {
+    fn open_queues(&self, now: Instant) -> Vec<QueueName> {
         let slots = self.config.executor.slots();
         let coming = self.visits.len() + self.queue.len();
         let free = slots - self.runs.len().min(slots);
-        if coming >= free + slots {
+        // A slot that is busy for longer than it should be may stay so.
+        let soon_free = self.runs.begun_since(now.checked_sub(AHEAD_MAX));
+        if coming >= free + soon_free {
             return Vec::new();
         }
         let is_short = |queued: &Queued| queued.work.expected.is_some_and(|expected| expected <= AHEAD_MAX);
         let all_are_short = self.queue.iter().all(is_short);
         let may_claim = |(queue, lane): (_, &super::lanes::Lane)| {
             let ahead = if all_are_short && self.has_short_tasks(queue) {
-                slots
+                soon_free
             } else {
                 0
             };
@@ -325,9 +333,11 @@ impl Server<'_> {
 
     /// What a claim costs its queue, and how many tasks it can be for.
     fn stake(&mut self, queue: QueueName, want: u64, isolated: Isolated) -> (u64, Stake) {
+        let is_claim = want > 0;
         let mut reserved = (want, 0);
         if let Some(lane) = self.lanes.of_mut(&queue) {
             lane.coming += 1;
+            lane.claiming += usize::from(is_claim);
             let claimed = lane.reserve(want);
             // A suspect does not wait for tokens: everything else waits for it.
             if isolated == Isolated::Leave {
@@ -343,6 +353,7 @@ impl Server<'_> {
                 queue,
                 tokens,
                 charged,
+                is_claim,
             },
         )
     }

@@ -39,6 +39,12 @@ impl Runs {
         self.running.len()
     }
 
+    /// How many of them have begun since then.
+    pub(super) fn begun_since(&self, then: Option<Instant>) -> usize {
+        let is_young = |running: &&Running| then.is_none_or(|then| running.begun >= then);
+        self.running.values().filter(is_young).count()
+    }
+
     /// Runs a lease for which its queue was charged.
     pub(super) fn start(
         &mut self,
