@@ -62,13 +62,13 @@ impl Pool {
     /// # Cancel safety
     /// A process on probation is ended.
     pub(super) async fn take(&self) -> Taken {
-        if let Some(process) = self.take_idle() {
-            return Taken {
-                process,
-                is_proven: true,
-            };
-        }
         loop {
+            if let Some(process) = self.take_idle() {
+                return Taken {
+                    process,
+                    is_proven: true,
+                };
+            }
             if self.starts.pause().is_none() {
                 match self.start() {
                     Ok(process) => {
@@ -81,6 +81,7 @@ impl Pool {
                 }
             }
             let _turn = self.probation.lock().await;
+            // Meanwhile a process may have been of use.
             let Some(pause) = self.starts.pause() else {
                 continue;
             };
