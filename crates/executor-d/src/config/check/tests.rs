@@ -293,7 +293,7 @@ fn words_that_cannot_be_read_say_what_is_expected() {
             "\"150%\" is no share such as \"5%\" or \"2.5%\", from \"0%\" to \"100%\", with at most two decimals",
         ),
         ("command.success", "[256]", "found signed int `256`, expected u8"),
-        ("wieght", "1", "unknown key"),
+        ("weighs", "1", "unknown key"),
     ] {
         let found = of_queue(&format!("{key} = {value}"));
         assert_eq!(found.len(), 1, "{found:?}");
