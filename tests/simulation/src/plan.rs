@@ -5,12 +5,14 @@
 
 mod faults;
 mod jobs;
+mod pauses;
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 pub use self::{
     faults::{ENSEMBLE, Fault, FaultKind, Faults, Strike, Target, When},
     jobs::{Cancel, How, Submission},
+    pauses::Pause,
 };
 use crate::{
     network::{Delays, Node},
@@ -37,6 +39,8 @@ pub struct Plan {
     pub submissions: Vec<Submission>,
     /// Which jobs are cancelled, by time.
     pub cancels: Vec<Cancel>,
+    /// Which queues are paused.
+    pub pauses: Vec<Pause>,
     /// The faults.
     pub strikes: Vec<Strike>,
 }
@@ -97,6 +101,8 @@ impl Plan {
         jobs::let_some_fail(&mut StdRng::seed_from_u64(!seed), &mut submissions);
         let cancels = jobs::cancels(&mut jobs_rng, &submissions);
         let members: Vec<Node> = executors.iter().chain(&watchers).copied().collect();
+        let mut pauses_rng = StdRng::seed_from_u64(seed.rotate_left(16));
+        let pauses = pauses::pauses(&mut pauses_rng, kinds, &submissions);
         let strikes = faults::strikes(&mut faults_rng, kinds, &members);
         Self {
             seed,
@@ -106,6 +112,7 @@ impl Plan {
             settings,
             submissions,
             cancels,
+            pauses,
             strikes,
         }
     }

@@ -1,7 +1,11 @@
 //! What happens to a cluster while its plan lasts.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use distjob_core::QueueName;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, sleep_until},
@@ -10,7 +14,7 @@ use tokio::{
 use crate::{
     cluster::Cluster,
     network::{Delays, Link, Server},
-    plan::{Cancel, ENSEMBLE, Fault, FaultKind, STORM_MS, Strike, When},
+    plan::{Cancel, ENSEMBLE, Fault, FaultKind, Pause, STORM_MS, Strike, When},
     redis::Refusal,
     shelf::DiskFaults,
     zookeeper::Lag,
@@ -36,6 +40,11 @@ pub(crate) async fn rage(cluster: &Cluster) -> BTreeMap<FaultKind, u64> {
         .iter()
         .map(|cancel| cancel_in_time(cluster.clone(), began, cancel.clone()))
         .collect();
+    let mut pauses: JoinSet<()> = plan
+        .pauses
+        .iter()
+        .map(|pause| pause_in_time(cluster.clone(), began, pause.clone()))
+        .collect();
     for submission in &plan.submissions {
         sleep_until(began + Duration::from_millis(submission.at_ms)).await;
         cluster.submit(submission);
@@ -50,12 +59,37 @@ pub(crate) async fn rage(cluster: &Cluster) -> BTreeMap<FaultKind, u64> {
         *counts.entry(kind).or_default() += 1;
     }
     calm(cluster);
+    while pauses.join_next().await.is_some() {}
+    resume(cluster).await;
     counts
 }
 
 async fn cancel_in_time(cluster: Cluster, began: Instant, Cancel { at_ms, id }: Cancel) {
     sleep_until(began + Duration::from_millis(at_ms)).await;
     cluster.cancel(id).await;
+}
+
+/// Pauses a queue, and resumes it however long that takes: what an operator forgets would never end.
+async fn pause_in_time(cluster: Cluster, began: Instant, pause: Pause) {
+    sleep_until(began + Duration::from_millis(pause.at_ms)).await;
+    cluster.switch(&pause.queue, true).await;
+    sleep(Duration::from_millis(pause.for_ms)).await;
+    while !cluster.switch(&pause.queue, false).await {
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Resumes every queue once more: a pause of which the operator heard nothing may have come after its end.
+async fn resume(cluster: &Cluster) {
+    let queues: BTreeSet<&QueueName> = cluster.plan().pauses.iter().map(|pause| &pause.queue).collect();
+    if !queues.is_empty() {
+        sleep(cluster.longest_silence()).await;
+    }
+    for queue in queues {
+        while !cluster.switch(queue, false).await {
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
 }
 
 async fn strike_in_time(cluster: Cluster, began: Instant, strike: Strike) -> FaultKind {

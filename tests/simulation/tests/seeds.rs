@@ -63,6 +63,16 @@ fn where_nothing_fails_every_task_runs_once() {
 }
 
 #[test]
+fn no_pause_of_a_queue_makes_a_task_run_twice_or_a_job_wait_for_ever() {
+    let totals = campaign(500, "switch".parse().unwrap(), None);
+    assert_eq!(
+        totals.failed, [0_u64; 0],
+        "see above for the commands that repeat them"
+    );
+    assert!(totals.delivered > 500, "{totals:?}");
+}
+
+#[test]
 fn a_seed_gives_the_same_run_each_time_whether_or_not_it_is_recorded() {
     let facts = |report: Report| (report.hash, report.marks, report.elapsed_ms, report.executions);
     for seed in 0..40 {
@@ -113,7 +123,7 @@ fn a_ledger_whose_lists_hide_the_living_is_found() {
 
 #[test]
 fn a_ledger_that_executes_what_a_session_wrote_that_is_over_is_found() {
-    is_found(Bug::Ledger(Flaw::NoFence), 200);
+    is_found(Bug::Ledger(Flaw::NoFence), 1000);
 }
 
 #[test]

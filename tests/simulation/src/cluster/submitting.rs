@@ -2,14 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use distjob_core::{JobData, JobId, JobState, Source};
+use distjob_core::{JobData, JobId, JobState, QueueName, Source};
 use distjob_runtime::{
     reach::Reach,
     shutdown::Stop,
     zk::{Created, JobRead, Written},
 };
 use submitter::staging::{Staging, Submitted};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 
 use super::Cluster;
 use crate::{
@@ -152,7 +155,8 @@ impl Cluster {
     }
 
     /// After so long a session whose client is not heard of is over, and all that it sent refused.
-    fn longest_silence(&self) -> Duration {
+    /// So late can a message be of somebody who is gone.
+    pub fn longest_silence(&self) -> Duration {
         Duration::from_millis(self.plan().settings.session_timeout_ms + LATE_MS)
     }
 
@@ -193,6 +197,37 @@ impl Cluster {
             .await;
         self.trace().note(|| format!("cancel of {id}: {cancelled:?}"));
         reach.leave().await;
+    }
+}
+
+impl Cluster {
+    /// Lets the operator pause a queue, or resume it, and tells whether that was heard of.
+    pub async fn switch(&self, queue: &QueueName, paused: bool) -> bool {
+        let (told, heard) = oneshot::channel();
+        let (cluster, queue) = (self.clone(), queue.clone());
+        self.operate(move |process| {
+            Box::pin(async move {
+                let done = cluster.switch_as(process, &queue, paused).await;
+                // Whoever asked waits, or the run is over.
+                let _ = told.send(done);
+            })
+        })
+        .await;
+        heard.await.unwrap_or(false)
+    }
+
+    async fn switch_as(&self, process: Process, queue: &QueueName, paused: bool) -> bool {
+        let reach = self.reach(process);
+        let switched = reach
+            .zookeeper(|ledger| async move {
+                let session = ledger.session();
+                session.switch(queue, |switches| switches.paused = paused).await
+            })
+            .await;
+        self.trace()
+            .note(|| format!("queue {queue} paused={paused}: {switched:?}"));
+        reach.leave().await;
+        switched.is_ok()
     }
 }
 

@@ -53,11 +53,13 @@ pub enum FaultKind {
     Submitter,
     /// Clients of Redis send requests twice.
     Repeat,
+    /// An operator pauses a queue.
+    Switch,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Kill,
         Self::Stop,
         Self::Pause,
@@ -78,6 +80,7 @@ impl FaultKind {
         Self::Poison,
         Self::Submitter,
         Self::Repeat,
+        Self::Switch,
     ];
 
     /// Its name on the command line.
@@ -104,6 +107,7 @@ impl FaultKind {
             Self::Poison => "poison",
             Self::Submitter => "submitter",
             Self::Repeat => "repeat",
+            Self::Switch => "switch",
         }
     }
 }
@@ -301,7 +305,10 @@ pub(super) fn strikes(rng: &mut StdRng, kinds: &Faults, members: &[Node]) -> Vec
 
 /// Some kinds are part of the jobs, or last from the beginning to the end.
 const fn is_struck(kind: FaultKind) -> bool {
-    !matches!(kind, FaultKind::Poison | FaultKind::Submitter | FaultKind::Repeat)
+    !matches!(
+        kind,
+        FaultKind::Poison | FaultKind::Submitter | FaultKind::Repeat | FaultKind::Switch
+    )
 }
 
 fn fault(rng: &mut StdRng, kind: FaultKind, members: &[Node]) -> Fault {
@@ -309,7 +316,11 @@ fn fault(rng: &mut StdRng, kind: FaultKind, members: &[Node]) -> Fault {
     let index = rng.random_range(0..ENSEMBLE);
     let target = Target::draw(rng);
     match kind {
-        FaultKind::Kill | FaultKind::Poison | FaultKind::Submitter | FaultKind::Repeat => Fault::Kill(node),
+        FaultKind::Kill
+        | FaultKind::Poison
+        | FaultKind::Submitter
+        | FaultKind::Repeat
+        | FaultKind::Switch => Fault::Kill(node),
         FaultKind::Stop => Fault::Stop(node),
         FaultKind::Pause => Fault::Pause(node),
         FaultKind::Partition => {
