@@ -249,4 +249,10 @@ async fn a_program_that_cannot_run_yet_spoils_no_task() {
     let lines = crew.delivered(QUEUE, &id).await;
     assert!(lines.iter().all(|line| line.outcome.as_deref() == Ok(&line.task)));
     assert_eq!(attempts(&crew, &id), [1, 1, 1]);
+    let metrics = crew.executor.admin_get("/metrics").await.unwrap();
+    assert!(
+        metrics
+            .body
+            .contains("distjob_queue_failed_starts{queue=\"default\"} 0")
+    );
 }
