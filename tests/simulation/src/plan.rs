@@ -68,6 +68,8 @@ pub struct Settings {
     pub submit_timeout_ms: u64,
     /// How often a task that fails is run.
     pub attempts: u32,
+    /// From how many tasks on, in hundredths, that are the first and all fail, the others are not run; 0: never.
+    pub abort_after_percent: u32,
     /// How long it waits at most before its second attempt, in milliseconds.
     pub retry_ms: u64,
     /// How many tasks of a lease run at once.
@@ -179,6 +181,7 @@ impl Settings {
             store_patience_ms: [2000, 5000, 60_000][rng.random_range(0..3)],
             submit_timeout_ms: [5000, 20_000][rng.random_range(0..2)],
             attempts: retries.random_range(1..=4),
+            abort_after_percent: [0, 0, 0, 20][retries.random_range(0..4)],
             retry_ms: [10, 200, 3000][retries.random_range(0..3)],
             at_once: [1, 1, 2, 4][retries.random_range(0..4)],
             claim_target_ms: [20, 250][retries.random_range(0..2)],

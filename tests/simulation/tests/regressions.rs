@@ -35,6 +35,7 @@ fn submission(tasks: usize) -> Submission {
         queue: QueueName::default_queue(),
         how: How::Staged,
         tasks: vec![Kind::Works(1); tasks],
+        deadline_ms: None,
         dies_after_ms: None,
     }
 }

@@ -45,6 +45,8 @@ pub(super) fn executor(cluster: Cluster, process: Process, stop: Stop) -> BoxFut
     config.executor.scrub_every = ms(10_000);
     config.executor.claim_target = ms(settings.claim_target_ms);
     config.queue.attempts = settings.attempts;
+    let abort_after = format!("{}%", settings.abort_after_percent);
+    config.queue.abort_after = abort_after.parse().expect("it is a share");
     config.queue.retry_initial = ms(settings.retry_ms);
     config.queue.retry_max = ms(2 * settings.retry_ms);
     let outside = distjob_executor::Outside {

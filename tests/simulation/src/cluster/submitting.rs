@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use distjob_core::{JobData, JobId, JobState, QueueName, Source};
 use distjob_runtime::{
+    chance,
     reach::Reach,
     shutdown::Stop,
     zk::{Created, JobRead, Written},
@@ -83,7 +84,10 @@ impl Cluster {
         let Submission {
             number, id, queue, ..
         } = submission;
-        let mut staging = Staging::begin(reach, id.clone(), queue.clone(), STAGING_TTL)?;
+        let now_ms = u64::try_from(chance::since_1970().as_millis()).unwrap_or(u64::MAX);
+        let deadline_ms = submission.deadline_ms.map(|after_ms| now_ms + after_ms);
+        let mut staging =
+            Staging::begin(reach, id.clone(), queue.clone(), STAGING_TTL)?.with_deadline(deadline_ms);
         self.history().staged(*number, staging.source());
         staging.look_first().await?;
         for tasks in payloads(submission).chunks(PUSH_TASKS) {

@@ -18,12 +18,10 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
 impl Evidence {
     /// Whether nothing went wrong, and nobody meddled.
     fn is_fair(&self) -> bool {
-        let dies = self
-            .plan
-            .submissions
-            .iter()
-            .any(|one| one.dies_after_ms.is_some());
-        self.plan.strikes.is_empty() && !dies && self.cancelled.is_empty()
+        let mut submissions = self.plan.submissions.iter();
+        let ends_early = submissions.any(|one| one.dies_after_ms.is_some() || one.deadline_ms.is_some());
+        let aborts = self.plan.settings.abort_after_percent > 0;
+        self.plan.strikes.is_empty() && !ends_early && !aborts && self.cancelled.is_empty()
     }
 
     /// How often a task was run again.

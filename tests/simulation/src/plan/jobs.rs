@@ -30,6 +30,8 @@ pub struct Submission {
     pub how: How,
     /// What its tasks do.
     pub tasks: Vec<Kind>,
+    /// Its tasks have so many milliseconds from when its submitter begins; only a staged job has a deadline.
+    pub deadline_ms: Option<u64>,
     /// After so many milliseconds its submitter dies, if it is still at work.
     pub dies_after_ms: Option<u64>,
 }
@@ -80,6 +82,7 @@ pub(super) fn submissions(rng: &mut StdRng, kinds: &Faults) -> Vec<Submission> {
             queue: QueueName::new(queue).unwrap_or_else(|_| QueueName::default_queue()),
             how,
             tasks: tasks.into_iter().map(|kind| spare(kind, kinds)).collect(),
+            deadline_ms: None,
             dies_after_ms: dies_after_ms.filter(|_| kinds.contains(FaultKind::Submitter)),
         });
     }
@@ -109,9 +112,11 @@ fn tasks(rng: &mut StdRng) -> Vec<Kind> {
         .collect()
 }
 
-/// Lets tasks fail that would only work: none, few or most of a submission.
+/// Lets tasks fail that would only work: none, few or most of a submission. Some submissions have a deadline.
 pub(super) fn let_some_fail(rng: &mut StdRng, submissions: &mut [Submission]) {
     for submission in submissions {
+        let deadline_ms = rng.random_ratio(1, 8).then(|| rng.random_range(100..5000));
+        submission.deadline_ms = deadline_ms.filter(|_| submission.how == How::Staged);
         let one_in = [None, None, Some(10), Some(2)][rng.random_range(0..4)];
         let Some(one_in) = one_in else { continue };
         for kind in &mut submission.tasks {
