@@ -63,7 +63,7 @@ pub use self::{
     trial::Trial,
 };
 pub(crate) use self::{
-    process::processes_ended,
+    process::{keep, processes_ended},
     tasks::{CommitLimits, Terms},
 };
 

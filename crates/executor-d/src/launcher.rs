@@ -2,8 +2,8 @@
 //!
 //! Some limits only a process itself can set, between its start and the program that it becomes. Such a process is first
 //! this executable once more, with [orders](Orders) as its arguments: it joins its cgroup, sets its limits, becomes
-//! another user, and then the program. Whoever builds an executor of his own calls [`run_if_asked`] first of all in
-//! `main`.
+//! another user, and then the program. In the same way there is a keeper: a process that ends what an executor leaves
+//! behind when it is killed. Whoever builds an executor of his own calls [`run_if_asked`] first of all in `main`.
 
 use std::{
     env,
@@ -13,6 +13,7 @@ use std::{
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, exit},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use rustix::{
@@ -21,8 +22,16 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::handler::keep;
+
 /// The argument that makes an executor a launcher.
 const MARK: &str = "distjob-launch";
+
+/// The argument that makes an executor the keeper of another one's processes.
+const KEEP_MARK: &str = "distjob-keep";
+
+/// Whether this process would notice if it were asked.
+static IS_READY: AtomicBool = AtomicBool::new(false);
 
 /// The executable of this process, even when its file was replaced since.
 const MYSELF: &str = "/proc/self/exe";
@@ -100,13 +109,31 @@ pub(crate) fn limit_reached(orders: &Orders, status: ExitStatus) -> Option<Strin
     }
 }
 
+/// Whether the program has called [`run_if_asked`]. One that has not would not become another one, but a second executor.
+pub(crate) fn is_ready() -> bool {
+    IS_READY.load(Ordering::Relaxed)
+}
+
+/// The command that ends what this process leaves behind.
+pub(crate) fn keeper() -> Command {
+    let mut command = Command::new(MYSELF);
+    command.arg(KEEP_MARK);
+    command
+}
+
 /// Makes this process the program that an executor wants started, if that is what it was started for; returns otherwise.
 ///
-/// Must be the first thing that `main` does: before threads are started, and before arguments are read.
+/// Must be the first thing that `main` does: before threads are started, and before arguments are read. An executor that
+/// does not call it cannot limit its processes, and when it is killed they go on.
 pub fn run_if_asked() {
     let mut args = env::args_os().skip(1);
-    if args.next().is_none_or(|arg| arg != MARK) {
-        return;
+    match args.next() {
+        Some(mark) if mark == MARK => {}
+        Some(mark) if mark == KEEP_MARK => {
+            keep();
+            exit(0);
+        }
+        _ => return IS_READY.store(true, Ordering::Relaxed),
     }
     let Some(orders) = args
         .next()

@@ -96,7 +96,7 @@ fn built_in(
 
 fn spawner(config: &QueueConfig) -> anyhow::Result<Spawner> {
     let bounds = Bounds::new(&config.bounds, &config.variables).context("use bounds.user")?;
-    Ok(Spawner::new(bounds))
+    Spawner::checked(bounds)
 }
 
 fn prime() -> Arc<dyn Handler> {

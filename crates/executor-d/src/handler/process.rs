@@ -3,7 +3,8 @@
 //! ```text
 //!  Spawner ──start──► Child ─┬─ stdin, stdout, stderr   (pipes: bounded, whatever the child does)
 //!     ▲                      └─ Group                   (the process group, ended with TERM, then KILL)
-//!   Bounds                        └──dropped──► reaper  (ends it in the background)
+//!   Bounds                        ├──dropped──► reaper  (ends it in the background)
+//!                                 └──orphaned─► keeper  (ends it when this process was killed)
 //! ```
 //!
 //! Each child leads a process group of its own, so that what it starts ends with it. Its environment is cleared but for
@@ -18,6 +19,7 @@ mod cgroup;
 mod environment;
 mod finish;
 mod group;
+mod keeper;
 mod lines;
 mod patience;
 mod pipes;
@@ -33,6 +35,7 @@ pub(crate) use self::{
     bounds::Bounds,
     finish::{End, Finished},
     group::Group,
+    keeper::keep,
     lines::{LineTooLong, Lines},
     patience::Patience,
     pipes::{Output, Tail, TooMuch, Whole},

@@ -18,7 +18,7 @@ use distjob_executor::{
     handler::{
         AsyncFunction, BoxFuture, Concurrently, Failure, Function, Handlers, Job, OnThread, Task, Verdict,
     },
-    run_own,
+    launcher, run_own,
 };
 
 /// Counts words. It only computes, so it gets a thread for the tasks of each lease.
@@ -68,6 +68,8 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    // The executor starts its own program again, for what only another process can do.
+    launcher::run_if_asked();
     let program = Program {
         name: "rust-executor",
         embedded_config: EMBEDDED_CONFIG,

@@ -17,7 +17,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{cgroup::Leaf, reaper};
+use super::{cgroup::Leaf, keeper::Kept, reaper};
 
 /// How often a group whose leader has ended is asked whether anything of it is left.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -37,11 +37,12 @@ impl Group {
     pub(super) fn new(process: Child, kill_after: Duration, cgroup: Option<Leaf>) -> io::Result<Self> {
         let pid = Pid::from_child(&process);
         let mut leader = Leader {
-            process,
             pid,
             exit: None,
             kill_after,
             cgroup,
+            kept: Kept::new(process.id()),
+            process,
             is_over: false,
         };
         let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
@@ -129,6 +130,7 @@ pub(super) struct Leader {
     exit: Option<AsyncFd<OwnedFd>>,
     kill_after: Duration,
     cgroup: Option<Leaf>,
+    kept: Option<Kept>,
     /// Whether it was reaped.
     is_over: bool,
 }
@@ -156,6 +158,7 @@ impl Leader {
     fn reap(&mut self) -> io::Result<ExitStatus> {
         // Before its leader is reaped the group's id cannot belong to anybody else.
         self.kill();
+        self.kept = None;
         self.is_over = true;
         self.process.wait()
     }

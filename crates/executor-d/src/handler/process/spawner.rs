@@ -8,11 +8,12 @@ use std::{
     process::{Command, Stdio},
 };
 
+use anyhow::ensure;
 use rustix::io::Errno;
 use thiserror::Error;
 use tokio::net::unix::pipe;
 
-use super::{Bounds, cgroup::Leaf, group::Group};
+use super::{Bounds, cgroup::Leaf, group::Group, keeper};
 use crate::launcher::{self, Orders};
 
 /// So much is in a pipe without anybody reading it, however scarce pipes are: `PIPE_BUF`.
@@ -79,6 +80,20 @@ impl Spawner {
         Self { bounds }
     }
 
+    /// As [`new`](Self::new), for a program that does not know yet what it can.
+    ///
+    /// # Errors
+    /// When limits are wanted and `main` does not begin with [`launcher::run_if_asked`].
+    pub(crate) fn checked(bounds: Bounds) -> anyhow::Result<Self> {
+        let needs_launcher = !bounds.orders.is_empty() || bounds.cgroup;
+        ensure!(
+            launcher::is_ready() || !needs_launcher,
+            "processes cannot have limits, a user or a cgroup here: the main function of this executor has to begin with \
+             distjob_executor::launcher::run_if_asked()"
+        );
+        Ok(Self::new(bounds))
+    }
+
     /// The bounds.
     pub(crate) fn bounds(&self) -> &Bounds {
         &self.bounds
@@ -131,6 +146,7 @@ impl Spawner {
             command.current_dir(directory);
         }
         let (stdin, unfed) = supply(&mut command, input)?;
+        keeper::prepare();
         let mut process = command.spawn()?;
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         let group = Group::new(process, bounds.kill_after, cgroup)?;
