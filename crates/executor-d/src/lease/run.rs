@@ -256,9 +256,10 @@ impl Run {
         self.last = Some(answer);
     }
 
-    /// Nothing of it is leased to us any more: all is recorded, or somebody else's.
+    /// Nothing of it is leased to us any more: all is recorded, or somebody else's. But for what is to be given back, of
+    /// which the answer says nothing.
     fn is_lost(&mut self) {
-        self.calls.clear();
+        self.calls.retain(|call| matches!(call, Call::Release(_)));
         drop(self.tasks.take_outcomes());
         if !self.tasks.are_settled() {
             self.handler = None;

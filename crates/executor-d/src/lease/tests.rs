@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use self::world::{Dropped, LIFE, LIMITS, Script, Step, World, holder};
+use self::world::{Dropped, Fate, LIFE, LIMITS, Script, Step, World, holder};
 use super::{Ended, Order, RunLimits, Runner, Work};
 use crate::{
     grip::Grip,
@@ -101,6 +101,27 @@ async fn a_halted_lease_records_what_runs_and_gives_back_the_rest_at_once() {
     let (ended, _orders) = tokio::join!(world.runner(2).run(work, LIMITS, obeys), halt);
     assert!(ended.is_over && ended.gave_back);
     assert_eq!(world.outcomes().into_keys().collect::<Vec<_>>(), [0, 1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_halted_while_its_last_commit_is_under_way_gives_back_the_rest_all_the_same() {
+    let (world, grip) = (World::new(&all(10, 10, Step::Succeeds)), Grip::default());
+    world.state().fates = vec![Fate::Lost; 3].into();
+    let work = world.claim(&grip, 10).unwrap();
+    // No second task begins before the first has its outcome recorded.
+    let mut limits = LIMITS;
+    limits.commit.bytes = 1;
+    let (orders, obeys) = watch::channel(Order::Go);
+    let halt = async move {
+        sleep(ms(100)).await;
+        orders.send_replace(Order::Halt);
+        orders
+    };
+    let (ended, _orders) = tokio::join!(world.runner(1).run(work, limits, obeys), halt);
+    assert!(ended.is_over && ended.gave_back);
+    assert_eq!(world.outcomes().into_keys().collect::<Vec<_>>(), [0]);
+    assert_eq!(world.freed(), (1..10).collect::<Vec<_>>());
+    assert!(world.state().model.leases.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

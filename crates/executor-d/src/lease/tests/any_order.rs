@@ -6,7 +6,7 @@ use distjob_core::retry::Policy;
 use proptest::prelude::*;
 use tokio::{
     sync::watch,
-    time::{sleep, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -94,20 +94,21 @@ impl Plan {
         let (world, grip) = (World::new(&self.scripts), Grip::default());
         world.state().fates = self.fates.clone().into();
         let mut halts = self.halts_ms.iter().copied().map(ms);
-        let mut later: BTreeMap<_, Vec<Work>> = BTreeMap::new();
+        let mut later: BTreeMap<Instant, Vec<Work>> = BTreeMap::new();
         for _ in 0..1000 {
-            let work = match later.first_entry() {
-                Some(mut first) if world.state().executions.len() % 2 == 0 || !self.has_more(&world) => {
-                    sleep_until(*first.key()).await;
-                    let work = first.get_mut().pop();
-                    if first.get().is_empty() {
-                        first.remove();
-                    }
-                    work
-                }
-                _ => world.claim(&grip, self.want),
+            let waits = world.state().executions.len() % 2 == 0 || !self.has_more(&world);
+            let granted = if waits && !later.is_empty() {
+                None
+            } else {
+                world.claim(&grip, self.want)
             };
-            let Some(work) = work else { break };
+            let work = match granted {
+                Some(work) => work,
+                None => match first_due(&mut later).await {
+                    Some(work) => work,
+                    None => break,
+                },
+            };
             let (orders, obeys) = watch::channel(Order::Go);
             let halt_after = halts.next().unwrap_or(Duration::MAX / 4);
             let halt = async {
@@ -168,6 +169,17 @@ impl Plan {
             assert!(attempts.is_sorted() && attempts[0] == 1);
         }
     }
+}
+
+/// The first of those that wait, when it is due.
+async fn first_due(later: &mut BTreeMap<Instant, Vec<Work>>) -> Option<Work> {
+    let mut first = later.first_entry()?;
+    sleep_until(*first.key()).await;
+    let work = first.get_mut().pop();
+    if first.get().is_empty() {
+        first.remove();
+    }
+    work
 }
 
 proptest! {
