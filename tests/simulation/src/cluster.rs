@@ -158,7 +158,7 @@ impl Cluster {
             let is_executor = self.0.plan.executors.contains(&node);
             let cluster = self.clone();
             self.start(node, move |process, stop| match is_executor {
-                true => daemons::executor(cluster, process, stop),
+                true => daemons::executor(&cluster, process, stop),
                 false => daemons::watcher(&cluster, process, stop),
             });
         }

@@ -33,7 +33,7 @@ fn shipped<T: DeserializeOwned>(text: &str) -> T {
         .expect("the shipped configuration can be read: a test of the daemon says so")
 }
 
-pub(super) fn executor(cluster: Cluster, process: Process, stop: Stop) -> BoxFuture<'static, ()> {
+pub(super) fn executor(cluster: &Cluster, process: Process, stop: Stop) -> BoxFuture<'static, ()> {
     let settings = cluster.plan().settings;
     let mut config: distjob_executor::Config = shipped(distjob_executor::EMBEDDED_CONFIG);
     cluster.adjust(&mut config.zookeeper, &mut config.redis);
@@ -52,7 +52,7 @@ pub(super) fn executor(cluster: Cluster, process: Process, stop: Stop) -> BoxFut
     let outside = distjob_executor::Outside {
         session: cluster.session(process, &config.zookeeper),
         store: cluster.store(process, &config.redis),
-        handlers: SimulatedHandler::handlers(&cluster, process, &config.executor.queues),
+        handlers: SimulatedHandler::handlers(cluster, process, &config.executor.queues),
     };
     Box::pin(distjob_executor::run_with(outside, Context::inside(config, stop)))
 }
