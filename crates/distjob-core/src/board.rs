@@ -419,11 +419,12 @@ impl Board {
 
     /// Puts a waiting job where it belongs.
     fn settle(&mut self, id: &JobId, now: Instant) {
-        self.lift(id);
-        let Some(job) = self.jobs.get_mut(id) else { return };
-        if job.phase != Phase::Waiting {
+        // Who is parked for a while stays so.
+        if self.jobs.get(id).is_none_or(|job| job.phase != Phase::Waiting) {
             return;
         }
+        self.lift(id);
+        let Some(job) = self.jobs.get_mut(id) else { return };
         let helpable = (!job.mine).then(|| job.seen_at + self.settings.help_after);
         match job.not_before.max(helpable).filter(|at| *at > now) {
             Some(at) => {

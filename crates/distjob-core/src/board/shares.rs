@@ -82,7 +82,6 @@ impl Board {
             })
             .collect();
         for id in moved {
-            self.lift(&id);
             self.settle(&id, now);
         }
     }

@@ -149,6 +149,31 @@ fn a_job_that_is_parked_for_a_while_is_looked_at_again_less_and_less_often() {
 }
 
 #[test]
+fn a_job_that_is_parked_for_a_while_is_looked_at_again_even_when_shares_or_ranges_of_the_dead_move() {
+    let (mut board, now) = board();
+    board.meet(roster(&["a", "b"]), now);
+    for (life, name) in (1..).zip(["j0", "j1", "j2", "j3"]) {
+        board.see(&id(name), entry("subm=5", life, 0), now);
+    }
+    board.share(now);
+    let later = now + HELP_AFTER;
+    for name in ["j0", "j1", "j2", "j3"] {
+        assert!(board.take(&id(name)).is_some());
+        board.park_for_a_while(&id(name), later);
+        board.put_first(&id(name), 1, later);
+    }
+    board.see(&id("j0"), None, later);
+    assert!(board.shares_are_stale());
+    board.share(later);
+    let jobs: BTreeSet<String> = order(&mut board, later + WHILE, 3).into_iter().collect();
+    assert_eq!(
+        jobs.len(),
+        3,
+        "those that moved, and those that did not: {jobs:?}"
+    );
+}
+
+#[test]
 fn one_job_can_be_looked_at_again_wherever_it_is() {
     let (mut board, now) = board();
     let queue = QueueName::default_queue();
