@@ -1,0 +1,106 @@
+//! Who gets the slots when several queues, or several jobs of one, have work.
+
+use std::time::{Duration, Instant};
+
+use crate::SOON;
+use crate::crew::{calm_world, start_watcher};
+use crate::site::{begun, count, has_begun, naps, start, submit};
+
+const NAP: Duration = Duration::from_millis(20);
+
+#[tokio::test]
+async fn slots_are_shared_by_weight_while_both_queues_have_work() {
+    let world = calm_world().await;
+    let _watcher = start_watcher(&world, "w").await;
+    for queue in ["heavy", "light"] {
+        submit(&world, queue, &naps(queue, 300, NAP)).await;
+    }
+    let toml = "[executor]\nqueues = [\"heavy\", \"light\"]\nslots = 2\nclaim_target = \"50ms\"\n\n\
+                [queues.heavy]\nweight = 3\n";
+    let _e = start(&world, "e", toml).await;
+    has_begun(&world, "e", "heavy", 300).await;
+    // While both had work; the first claims are made before anything is known of the tasks.
+    let begun = begun(&world, "e");
+    let last = begun.iter().rposition(|task| task.contains(" heavy-")).unwrap();
+    let light = count(&begun[..last], "light");
+    assert!(
+        (70..=130).contains(&light),
+        "{light} light tasks beside 300 heavy ones"
+    );
+    world.drained(SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_queue_of_higher_priority_goes_first() {
+    let world = calm_world().await;
+    let _watcher = start_watcher(&world, "w").await;
+    let toml = "[executor]\nqueues = [\"calm\", \"urgent\"]\nslots = 2\nclaim_max_tasks = 1\n\n\
+                [queues.urgent]\npriority = 10\n";
+    submit(&world, "calm", &naps("calm", 100, NAP)).await;
+    let _e = start(&world, "e", toml).await;
+    has_begun(&world, "e", "calm", 5).await;
+    let before = begun(&world, "e").len();
+    submit(&world, "urgent", &naps("urgent", 40, NAP)).await;
+    has_begun(&world, "e", "urgent", 40).await;
+    let begun = begun(&world, "e");
+    let (first, last) = (
+        begun.iter().position(|task| task.contains(" urgent-")).unwrap(),
+        begun.iter().rposition(|task| task.contains(" urgent-")).unwrap(),
+    );
+    let between = count(&begun[first..last], "calm");
+    // At most what was claimed already, and one visit to each job that was under way.
+    assert!(
+        between <= 6 && first >= before.min(5),
+        "{between} calm tasks began among the urgent ones"
+    );
+    world.drained(SOON).await.unwrap();
+}
+
+/// A job of a hundred tasks of a millisecond: what it takes alone, and beside a job of a million.
+#[tokio::test]
+async fn a_small_job_is_soon_done_beside_a_huge_one_of_its_queue() {
+    let world = calm_world().await;
+    let _watcher = start_watcher(&world, "w").await;
+    let toml = "[executor]\nqueues = [\"mixed\"]\nslots = 2\n";
+    let (_e1, _e2) = tokio::join!(start(&world, "e1", toml), start(&world, "e2", toml));
+    let small: Vec<String> = naps("small", 100, Duration::from_millis(1));
+    let all_begun = async |name: &str| {
+        let tasks = || [begun(&world, "e1"), begun(&world, "e2")].concat();
+        harness::eventually("the small job is run", SOON, async || {
+            let begun = count(&tasks(), name);
+            anyhow::ensure!(begun == 100, "{begun} of its tasks began");
+            Ok(())
+        })
+        .await;
+    };
+
+    let began = Instant::now();
+    submit(&world, "mixed", &small).await;
+    all_begun("small").await;
+    let alone = began.elapsed();
+
+    let huge: Vec<String> = (0..1_000_000).map(|task| task.to_string()).collect();
+    let huge_id = submit(&world, "mixed", &huge).await;
+    harness::eventually("the huge job runs", SOON, async || {
+        anyhow::ensure!(
+            begun(&world, "e1").len() + begun(&world, "e2").len() > 20_000,
+            "not yet"
+        );
+        Ok(())
+    })
+    .await;
+    let second: Vec<String> = naps("second", 100, Duration::from_millis(1));
+    let before = begun(&world, "e1").len() + begun(&world, "e2").len();
+    let began = Instant::now();
+    submit(&world, "mixed", &second).await;
+    all_begun("second").await;
+    let beside = began.elapsed();
+    let meanwhile = begun(&world, "e1").len() + begun(&world, "e2").len() - before;
+    println!(
+        "100 tasks: {alone:?} alone, {beside:?} beside a million, {meanwhile} tasks of which ran meanwhile"
+    );
+    assert!(
+        world.jobs().await.unwrap().contains_key(&huge_id) && meanwhile < 500_000,
+        "the huge job went first"
+    );
+}
