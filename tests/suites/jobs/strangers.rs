@@ -155,7 +155,10 @@ async fn a_job_with_a_strangers_znode_below_it_is_delivered_and_goes_when_that_i
     let complaint = format!("ERROR*the znode has children*{id}");
     watcher.wait_log(&complaint, SOON).await.unwrap();
     world.delivered_whole("default", &id, &["17"]).unwrap();
-    assert_eq!(world.jobs().await.unwrap()[&id], "uploaded=1");
+    assert_eq!(
+        world.jobs().await.unwrap()[&id],
+        "uploaded=1;failed=0;conclusion=succeeded"
+    );
     is_done(&world, "other").await;
 
     zk.delete(&child, None).await.unwrap();
