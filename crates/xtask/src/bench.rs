@@ -37,6 +37,9 @@ pub(crate) struct Handlers {
     /// Tasks of a job that runs a process for each
     #[arg(long, default_value_t = 5_000)]
     tasks: usize,
+    /// Measure what target/release has, without building it again
+    #[arg(long)]
+    as_built: bool,
 }
 
 /// Measures.
@@ -44,15 +47,17 @@ pub(crate) fn bench(order: &Order) -> Result<Verdict> {
     let Order::Handlers(handlers) = order;
     packages::ensure(&[&ZOOKEEPER, &REDIS])?;
     let interrupts = Interrupts::catch()?;
-    eprintln!("==> building the programs for release");
-    interrupts.run(cargo([
-        "build",
-        "--release",
-        "--package",
-        "submitter",
-        "--package",
-        "executor-d",
-    ]))?;
+    if !handlers.as_built {
+        eprintln!("==> building the programs for release");
+        interrupts.run(cargo([
+            "build",
+            "--release",
+            "--package",
+            "submitter",
+            "--package",
+            "executor-d",
+        ]))?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
