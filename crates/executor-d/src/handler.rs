@@ -47,9 +47,9 @@ use std::{borrow::Cow, fmt};
 
 pub use futures::future::BoxFuture;
 
-pub(crate) use self::process::Bounds;
 #[cfg(debug_assertions)]
 pub use self::drill::Drill;
+pub(crate) use self::process::Bounds;
 pub use self::{
     concurrently::{AsyncFunction, Concurrently},
     failure::{Failure, Retry},
