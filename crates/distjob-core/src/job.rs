@@ -444,7 +444,7 @@ mod tests {
             (b"uploaded=1;failed=", "has the failed"),
             (b"uploaded=1;conclusion=good", "has the conclusion"),
             (b"\xff\xfe", "is not printable"),
-            (&[b'a'; 5000], "has 5000 bytes"),
+            (&[b'a'; 6000], "has 6000 bytes"),
             (format!("subm=1;x={:4096}", "").as_bytes(), "has 4105 bytes"),
         ] {
             let error = JobData::parse(data).unwrap_err().to_string();
