@@ -78,13 +78,13 @@ fn is_right(line: &Delivered) -> bool {
     }
 }
 
-/// `count` jobs, all submitted: every third by the submitter, the others plainly. The first has half as many tasks as
-/// `tasks`, the last twice as many: jobs take turns, so equal ones would all end at the same moment.
+/// `count` jobs of `tasks` tasks on average, all submitted: every third by the submitter, the others plainly. The first
+/// has half as many, the last half as many more: jobs take turns, so equal ones would all end at the same moment.
 pub(crate) async fn submitted(world: &World, count: usize, tasks: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
     let steps = count.saturating_sub(1).max(1);
     for number in 0..count {
-        let job = Job::echo(world, "echo", tasks / 2 + tasks * 3 * number / (2 * steps));
+        let job = Job::echo(world, "echo", tasks / 2 + tasks * number / steps);
         if number % 3 == 0 {
             job.submit(world).await;
         } else {

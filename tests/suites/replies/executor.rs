@@ -68,11 +68,14 @@ async fn ranges_given_back_on_leaving_are_given_back_once_whatever_becomes_of_th
         let leaving = rig.start(leaving, &format!("executor-leaving-{effect:?}")).await;
         let name = rig.world.member_of(&leaving).await.unwrap().unwrap().name;
         let job = Job::of(&rig.world, "freed", vec!["sleep 20"; 150]);
-        let mishap = Mishap::arm(&rig.redis, effect, || on("free", &job.id));
+        let fault = rig.redis.arm(effect, on("release", &job.id));
         job.submit_plainly(&rig.world).await;
         holds_a_lease(&rig.world, &name).await;
-        let (left, ()) = tokio::join!(leaving.stop(SOON), mishap.over());
+        // It is repeated, or all that there is of the job is given back at the end.
+        let (left, fired) = tokio::join!(leaving.stop(SOON), fault.fired(SOON));
         left.unwrap();
+        fired.unwrap();
+        fault.release();
         let next = rig.executor("");
         let next = rig.start(next, &format!("executor-{effect:?}")).await;
         jobs.push(job);
