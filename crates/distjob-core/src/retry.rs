@@ -5,19 +5,26 @@
 
 use std::time::Duration;
 
+/// Nobody puts a task off for longer than this, or than the queue's own longest pause where that is longer: the job
+/// would not end.
+pub const PATIENCE: Duration = Duration::from_secs(3600);
+
 /// What a handler says of the next attempt at a task that failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Retry {
     /// As the queue's policy has it.
     #[default]
     Policy,
-    /// As the policy has it, but no sooner than this: the receiver said so.
+    /// As the policy has it, but no sooner than this, within [reason](PATIENCE): the receiver said so.
     After(Duration),
     /// There is none: it would fail in the same way.
     Never,
     /// It was not the task's fault, as when its process died of one of several: again, without counting this attempt,
     /// and alone.
     Uncounted,
+    /// Nothing of the queue can be run here now, as when its program is missing: the task is given back, for others to
+    /// have, and this executor claims nothing of the queue for so long.
+    Elsewhere(Duration),
 }
 
 /// How often tasks of a queue are run, and with what pauses.
@@ -43,6 +50,8 @@ pub enum Next {
         /// Whether nothing else may share its process.
         alone: bool,
     },
+    /// It is given back, and nothing of its queue is begun here for so long.
+    Elsewhere(Duration),
     /// The failure is its outcome.
     Final,
 }
@@ -61,6 +70,7 @@ impl Policy {
     pub fn after_failure(&self, attempt: u32, retry: Retry, jitter: f64) -> Next {
         let soonest = match retry {
             Retry::Never => return Next::Final,
+            Retry::Elsewhere(rest) => return Next::Elsewhere(rest),
             Retry::Uncounted => {
                 return Next::Again {
                     attempt,
@@ -70,7 +80,7 @@ impl Policy {
                 };
             }
             Retry::Policy => Duration::ZERO,
-            Retry::After(soonest) => soonest,
+            Retry::After(soonest) => soonest.min(self.max.max(PATIENCE)),
         };
         if attempt >= self.attempts {
             return Next::Final;
@@ -128,6 +138,8 @@ mod tests {
     fn a_handler_may_ask_for_a_longer_pause_but_not_for_more_attempts() {
         let hour = Duration::from_secs(3600);
         assert_eq!(POLICY.after_failure(1, Retry::After(hour), 0.9), again(2, hour));
+        let ages = Retry::After(Duration::from_millis(u64::MAX));
+        assert_eq!(POLICY.after_failure(1, ages, 0.9), again(2, PATIENCE));
         let nothing = Retry::After(Duration::ZERO);
         assert_eq!(
             POLICY.after_failure(1, nothing, 0.5),
@@ -146,6 +158,9 @@ mod tests {
             alone: true,
         };
         assert_eq!(next, expected);
+        let minute = Duration::from_secs(60);
+        let elsewhere = POLICY.after_failure(3, Retry::Elsewhere(minute), 0.25);
+        assert_eq!(elsewhere, Next::Elsewhere(minute));
     }
 
     proptest! {

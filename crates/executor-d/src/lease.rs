@@ -132,8 +132,10 @@ impl Work {
 /// A task that waits for its next attempt. It is in hand.
 #[derive(Debug)]
 pub(crate) struct Later {
-    /// When it is to be run.
+    /// When it is to be run, or
     pub(crate) due: Instant,
+    /// before when nothing of its queue can be run here: then it is to be given back.
+    pub(crate) elsewhere: bool,
     /// This one task.
     pub(crate) work: Work,
 }

@@ -16,6 +16,8 @@ pub(crate) struct Waiting {
     pub(crate) due: Instant,
     /// Whether nothing else may share its process.
     pub(crate) alone: bool,
+    /// Whether it is to be given back: nothing of its queue can be run here before it is due.
+    pub(crate) elsewhere: bool,
 }
 
 /// The tasks of a lease whose outcomes are known, with those outcomes until they are handed over to be committed.
@@ -212,7 +214,7 @@ mod tests {
             let now = Instant::now();
             for (turn, index) in order.iter().enumerate() {
                 if waiting.contains(index) {
-                    book.wait(*index, Waiting { attempt: 2, due: now, alone: false });
+                    book.wait(*index, Waiting { attempt: 2, due: now, alone: false, elsewhere: false });
                 } else {
                     book.note(*index, Outcome::Ok(&value(index)).into(), now);
                     // What comes twice changes nothing.

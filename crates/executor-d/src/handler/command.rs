@@ -9,8 +9,9 @@
 //! `DISTJOB_INDEX`, `DISTJOB_ATTEMPT`, `DISTJOB_QUEUE` and `DISTJOB_KEY`, the idempotency key; with several tasks a
 //! process, only the job and the queue.
 //!
-//! A program that cannot be started is no task's fault: its tasks wait, are run again, and do not count that as an
-//! attempt, so that a machine where something is missing does not spoil a job that others could do.
+//! A program that cannot be started is no task's fault: its tasks are given back, and do not count that as an attempt, and
+//! the queue rests here, for longer each time, so that a machine where something is missing does not spoil a job that
+//! others could do, nor keep a slot from other queues.
 
 mod lines;
 mod run;
@@ -87,25 +88,23 @@ impl Handler for Command {
 impl Program {
     /// Starts the program for a task, or with it as the first of several.
     ///
-    /// When that fails it is no task's fault, but of one with an argument that cannot be: it takes a while then, and
-    /// longer each time.
-    async fn start(&self, job: &Job, task: &Task, input: Input<'_>) -> Result<Child, Failure> {
+    /// When that fails it is no task's fault, but of one with an argument that cannot be.
+    fn start(&self, job: &Job, task: &Task, input: Input<'_>) -> Result<Child, Failure> {
         let key = job.idempotency_key(task.index);
         let argv = self.arguments(job, task, &key);
         let started = self.spawner.start(&argv, &self.variables(job, task, &key), input);
         match started {
             Ok(child) => Ok(child),
             Err(error @ StartError::Arguments(_)) => Err(Failure::new(error.to_string()).is_final()),
-            Err(error @ StartError::Program { .. }) => Err(self.not_started(job, error.to_string()).await),
+            Err(error @ StartError::Program { .. }) => Err(self.not_started(job, error.to_string())),
         }
     }
 
-    /// It could not be started.
-    async fn not_started(&self, job: &Job, why: String) -> Failure {
+    /// It could not be started: the queue rests for a while, and longer each time.
+    fn not_started(&self, job: &Job, why: String) -> Failure {
         let pause = self.starts.failed();
         tracing::error!(queue = %job.queue, pause_ms = pause.as_millis(), why, "the program of a queue cannot be started");
-        tokio::time::sleep(pause).await;
-        Failure::new(why).retry(Retry::Uncounted)
+        Failure::new(why).retry(Retry::Elsewhere(pause))
     }
 
     fn has_several(&self) -> bool {

@@ -270,14 +270,27 @@ impl Tasks {
                 after,
                 alone,
             } => {
-                // Saturates: nothing is ever due in ten thousand years.
-                let due = now
-                    .checked_add(after)
-                    .unwrap_or(now + Duration::from_secs(1 << 30));
-                state.book.wait(index, Waiting { attempt, due, alone });
+                let waiting = Waiting {
+                    attempt,
+                    due: later(now, after),
+                    alone,
+                    elsewhere: false,
+                };
+                state.book.wait(index, waiting);
                 if state.book.waiting().len() >= WAITING_MAX {
                     self.cut_in(state, 0);
                 }
+            }
+            Next::Elsewhere(rest) => {
+                let waiting = Waiting {
+                    attempt,
+                    due: later(now, rest),
+                    alone: false,
+                    elsewhere: true,
+                };
+                state.book.wait(index, waiting);
+                // The others would fare no better.
+                self.cut_in(state, 0);
             }
         }
     }
@@ -293,4 +306,10 @@ impl Tasks {
         self.shared.due.notify_one();
         self.shared.room.notify_waiters();
     }
+}
+
+/// Saturates: nothing is ever due in ten thousand years.
+fn later(now: Instant, pause: Duration) -> Instant {
+    now.checked_add(pause)
+        .unwrap_or(now + Duration::from_secs(1 << 30))
 }

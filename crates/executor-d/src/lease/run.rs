@@ -313,6 +313,7 @@ impl Run {
             };
             Some(Later {
                 due: waiting.due,
+                elsewhere: waiting.elsewhere,
                 work,
             })
         });

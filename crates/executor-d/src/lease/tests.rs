@@ -332,3 +332,21 @@ async fn a_suspect_with_too_many_deaths_is_not_run() {
         b"given up: 5 executors died while they ran this task"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_run_here_is_to_be_given_back_and_nothing_further_begins() {
+    let mut scripts = all(8, 10, Step::Succeeds);
+    scripts[2] = Script::one(0, Step::FindsNothing);
+    let (world, grip) = (World::new(&scripts), Grip::default());
+    let begun = Instant::now();
+    let ended = run_all(&world, &grip, 1, LIMITS).await;
+    assert!(begun.elapsed() < ms(1000), "a slot does not wait for a program");
+    let [later] = &ended.later[..] else {
+        panic!("{:?}", ended.later)
+    };
+    assert!(later.elsewhere && later.due > begun + ms(9_000));
+    assert_eq!((later.work.lease.range.lo(), later.work.attempt), (2, 1));
+    assert_eq!(world.outcomes().into_keys().collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(world.freed(), [3, 4, 5, 6, 7]);
+    assert_eq!(grip.len(), 1, "whoever takes it from here gives it back");
+}

@@ -16,7 +16,7 @@ use distjob_runtime::{
 use super::{Event, Finish, Finished, Given, Queued, Running, Server, Stake, Visited};
 use crate::{
     handler::Job,
-    lease::{Ended, Order, Work},
+    lease::{Ended, Later, Order, Work},
     visit::Found,
 };
 
@@ -236,18 +236,25 @@ impl Server<'_> {
         self.board.correct(queue, running.charged, took);
         let pace = self.executor.paces.entry(queue.clone()).or_default();
         pace.learn(ended.tasks_run, ended.elapsed);
+        let mut unfit = Vec::new();
         if let Some(lane) = self.lanes.of_mut(queue) {
             lane.running -= 1;
             lane.metrics.retries.inc_by(ended.retries);
             lane.metrics.timeouts.inc_by(ended.timeouts);
-            let later = ended.later.into_iter();
+            let (elsewhere, later): (Vec<_>, Vec<_>) =
+                ended.later.into_iter().partition(|later| later.elsewhere);
+            for Later { due, work, .. } in elsewhere {
+                lane.rest(due.into_std());
+                unfit.push(work);
+            }
             // Nothing else runs beside a suspect, so there is nothing to do but to try it again.
             let at_once = self.alone.then(|| tokio::time::Instant::from_std(now));
-            lane.wait(later.map(|mut later| {
+            lane.wait(later.into_iter().map(|mut later| {
                 later.due = at_once.unwrap_or(later.due);
                 later
             }));
         }
+        self.give_back(unfit);
         self.hands.tidy(id);
         let is_wanted = self.board.entry(id).is_some_and(|entry| entry.life == *life);
         if !ended.is_over {

@@ -34,6 +34,8 @@ pub(super) struct Lane {
     rate: Option<Limit>,
     /// Whether nothing of it may begin.
     pub(super) is_paused: bool,
+    /// Until when nothing of it can be run here, whatever others can.
+    rests_until: Option<Instant>,
     /// Leases of it that run.
     pub(super) running: usize,
     /// Visits under way that are to bring one.
@@ -55,6 +57,7 @@ impl Lane {
             limit: 0,
             rate: None,
             is_paused: true,
+            rests_until: None,
             running: 0,
             claiming: 0,
             coming: 0,
@@ -94,12 +97,22 @@ impl Lane {
     /// Whether something of it may be claimed, when so many leases may wait for a slot beside those that run.
     pub(super) fn may_claim(&self, ahead: usize) -> bool {
         let has_room = self.running + self.coming < self.limit + ahead.min(self.limit);
-        has_room && !self.is_paused && self.waiting.len() < WAITING_MAX && self.has_tokens()
+        has_room && self.is_open() && self.waiting.len() < WAITING_MAX && self.has_tokens()
     }
 
     /// Whether something that was claimed may begin.
     pub(super) fn may_begin(&self) -> bool {
-        !self.is_paused && self.running < self.limit
+        self.is_open() && self.running < self.limit
+    }
+
+    /// Whether something of it may be asked for, or begin, if there is room.
+    pub(super) fn is_open(&self) -> bool {
+        !self.is_paused && self.rests_until.is_none()
+    }
+
+    /// Nothing of it can be run here before that.
+    pub(super) fn rest(&mut self, until: Instant) {
+        self.rests_until = self.rests_until.max(Some(until));
     }
 
     /// When the first of its waiting tasks is due, if it may begin at all.
@@ -118,7 +131,7 @@ impl Lane {
 
     /// Lets tasks wait for another attempt; at their job's deadline they are due in any case.
     pub(super) fn wait(&mut self, later: impl IntoIterator<Item = Later>) {
-        for Later { due, work } in later {
+        for Later { due, work, .. } in later {
             let due = work.deadline.map_or(due, |deadline| due.min(deadline));
             self.waiting.push(due.into_std(), work);
         }
@@ -221,15 +234,21 @@ impl Lanes {
         first.retry(now)
     }
 
+    /// Ends the rest of those that have rested for long enough.
+    pub(super) fn wake(&mut self, now: Instant) {
+        for lane in self.0.values_mut() {
+            lane.rests_until = lane.rests_until.filter(|until| *until > now);
+        }
+    }
+
     /// When there is something to begin or to ask for, later than `now`.
     pub(super) fn wakes_at(&self, now: Instant, has_free_slot: bool) -> Option<Instant> {
-        let retries = self
-            .0
-            .values()
-            .filter_map(Lane::retry_at)
-            .filter(|_| has_free_slot);
+        // Also of those without a token: when one is due, it is asked for.
+        let can_begin = self.0.values().filter(|lane| has_free_slot && lane.may_begin());
+        let retries = can_begin.filter_map(|lane| lane.waiting.first_due());
         let askings = self.0.values().filter_map(|lane| lane.purse.asks_at());
-        retries.chain(askings).filter(|at| *at > now).min()
+        let rests = self.0.values().filter_map(|lane| lane.rests_until);
+        retries.chain(askings).chain(rests).filter(|at| *at > now).min()
     }
 
     /// Takes out all tasks that wait of such jobs.

@@ -26,6 +26,7 @@ impl Server<'_> {
     /// Starts whatever can be started now.
     pub(super) fn pump(&mut self, now: Instant) {
         self.board.wake(now);
+        self.lanes.wake(now);
         if self.board.shares_are_stale() && now >= self.share_at {
             self.board.share(now);
             self.share_at = now + SHARE_PAUSE.max((super::clock() - now) * 10);
@@ -282,7 +283,11 @@ impl Server<'_> {
         let Some(entry) = self.board.entry(&id).cloned() else {
             return;
         };
-        if self.lanes.of(&entry.data.queue).is_none_or(|lane| lane.is_paused) {
+        if self
+            .lanes
+            .of(&entry.data.queue)
+            .is_none_or(|lane| !lane.is_open())
+        {
             self.board.ripen(&id, now);
             return;
         }

@@ -32,7 +32,7 @@ impl Program {
                 begin(tasks, &mut begun, 1);
             }
             let Some(first) = begun.front() else { return };
-            match self.start(tasks.job(), first, Input::Pipe).await {
+            match self.start(tasks.job(), first, Input::Pipe) {
                 Ok(child) => {
                     begin(tasks, &mut begun, most.get());
                     self.see_through(child, tasks, &mut begun).await;
@@ -72,10 +72,10 @@ impl Program {
             return;
         }
         if let End::NotStarted(why) = end {
-            let failure = self.not_started(tasks.job(), why).await;
+            let failure = self.not_started(tasks.job(), why);
             return record_all(tasks, begun, &failure);
         }
-        let failure = self.failure(tasks.job(), end).await;
+        let failure = self.failure(tasks.job(), end);
         let failure = failure.unwrap_or_else(|| "the program ended without a line for this task".into());
         if let Some(culprit) = begun.pop_front() {
             tasks.record(culprit, Err(failure.with_stderr(stderr)));

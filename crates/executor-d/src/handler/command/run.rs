@@ -23,22 +23,22 @@ impl Program {
         } else {
             Input::Bytes(task.payload())
         };
-        let child = self.start(job, task, input).await?;
+        let child = self.start(job, task, input)?;
         let bounds = self.spawner.bounds();
         let mut output = Whole::new(bounds.output_max);
         let Finished { end, stderr } = child
             .finish(bounds, &Patience::new(self.timeout), &mut output)
             .await;
-        match self.failure(job, end).await {
+        match self.failure(job, end) {
             None => Ok(without_newline(output.into_bytes()).into()),
             Some(failure) => Err(failure.with_stderr(stderr)),
         }
     }
 
     /// What is wrong with the end of a process, if anything is.
-    pub(super) async fn failure(&self, job: &Job, end: End) -> Option<Failure> {
+    pub(super) fn failure(&self, job: &Job, end: End) -> Option<Failure> {
         if let End::NotStarted(why) = end {
-            return Some(self.not_started(job, why).await);
+            return Some(self.not_started(job, why));
         }
         self.starts.succeeded();
         match end {

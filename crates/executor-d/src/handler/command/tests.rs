@@ -142,7 +142,7 @@ async fn arguments_that_cannot_be_are_final_and_a_program_that_is_missing_is_nob
         assert_eq!(failure.retry, Retry::Never);
     }
     let failure = run_one(program(&["no-such-program"]), b"").await.unwrap_err();
-    assert_eq!(failure.retry, Retry::Uncounted);
+    assert_eq!(failure.retry, Retry::Elsewhere(Duration::from_millis(100)));
     assert!(
         failure.message.starts_with("cannot start no-such-program: "),
         "{failure}"

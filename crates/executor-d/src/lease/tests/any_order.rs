@@ -161,7 +161,7 @@ impl Plan {
                     (outcome, counted),
                     (Err(format!("failed {counted}").into_bytes()), self.attempts)
                 ),
-                Step::Suffers => panic!("{index} ended with {last:?}"),
+                Step::Suffers | Step::FindsNothing => panic!("{index} ended with {last:?}"),
             }
             let taken = account.unwrap().attempts;
             assert_eq!(taken, counted + u32::from(last != Step::Fails));

@@ -223,6 +223,8 @@ pub(super) enum Step {
     FailsForGood,
     /// Not its fault.
     Suffers,
+    /// Nor is this.
+    FindsNothing,
 }
 
 impl Script {
@@ -239,7 +241,13 @@ impl Script {
         let text = std::str::from_utf8(payload).unwrap();
         let steps: Vec<&str> = text.split(',').collect();
         let (ms, step) = steps[nth.min(steps.len() - 1)].split_once(' ').unwrap();
-        let kinds = [Step::Succeeds, Step::Fails, Step::FailsForGood, Step::Suffers];
+        let kinds = [
+            Step::Succeeds,
+            Step::Fails,
+            Step::FailsForGood,
+            Step::Suffers,
+            Step::FindsNothing,
+        ];
         let step = kinds
             .into_iter()
             .find(|kind| format!("{kind:?}") == step)
@@ -273,6 +281,9 @@ impl AsyncFunction for Scripted {
                 Step::Fails => Err(format!("failed {}", task.attempt).into()),
                 Step::FailsForGood => Err(Failure::new("for good").is_final()),
                 Step::Suffers => Err(Failure::new("suffered").retry(Retry::Uncounted)),
+                Step::FindsNothing => {
+                    Err(Failure::new("no program").retry(Retry::Elsewhere(Duration::from_secs(10))))
+                }
             }
         }
         .boxed()
