@@ -24,9 +24,14 @@ impl Evidence {
         self.plan.strikes.is_empty() && !ends_early && !aborts && self.cancelled.is_empty()
     }
 
-    /// How often a task was run again.
+    /// How often tasks were run beyond the attempts that they need.
     #[must_use]
     pub fn duplicates(&self) -> u64 {
-        self.executions.values().map(|count| u64::from(*count) - 1).sum()
+        let executions = self.executions.iter();
+        let more = executions.map(|((submission, index), count)| {
+            let needed = self.plan.runs(*submission, *index);
+            u64::from(count.saturating_sub(needed))
+        });
+        more.sum()
     }
 }
