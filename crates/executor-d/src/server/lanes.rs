@@ -226,9 +226,10 @@ impl Lanes {
     }
 
     /// The task that waits, is due, and comes first: of the queue with the highest priority the one that is due for the
-    /// longest time.
-    pub(super) fn retry(&mut self, now: Instant) -> Option<Work> {
-        let due = |lane: &Lane| lane.retry_at().filter(|at| *at <= now);
+    /// longest time. None of a lower priority than `floor`.
+    pub(super) fn retry(&mut self, now: Instant, floor: Option<i32>) -> Option<Work> {
+        let counts = |lane: &Lane| floor.is_none_or(|floor| lane.precedence.priority >= floor);
+        let due = |lane: &Lane| lane.retry_at().filter(|at| *at <= now && counts(lane));
         let first = self.0.values_mut().filter(|lane| due(lane).is_some());
         let first = first.min_by_key(|lane| (std::cmp::Reverse(lane.precedence.priority), due(lane)))?;
         first.retry(now)

@@ -112,10 +112,11 @@ impl Server<'_> {
         self.asking.spawn(async move { doorman.belongs(&session).await });
     }
 
-    /// Fills free slots: first with tasks that are due for another attempt, then with leases.
+    /// Fills free slots, of each priority first with tasks that are due for another attempt, then with leases.
     fn start_runs(&mut self, now: Instant) {
         while self.runs.len() < self.config.executor.slots() {
-            let retry = self.lanes.retry(now).map(|work| Queued {
+            let floor = self.queue.iter().filter_map(|queued| self.priority(queued)).max();
+            let retry = self.lanes.retry(now, floor).map(|work| Queued {
                 work,
                 charged: Duration::ZERO,
                 since: now,
@@ -143,12 +144,8 @@ impl Server<'_> {
 
     /// The first lease of those that may begin, of the queue with the highest priority.
     fn next_queued(&mut self) -> Option<Queued> {
-        let priority = |queued: &Queued| {
-            let lane = self.lanes.of(&queued.work.job.queue)?;
-            lane.may_begin().then_some(lane.precedence.priority)
-        };
         let candidates = self.queue.iter().enumerate();
-        let candidates = candidates.filter_map(|(position, queued)| Some((priority(queued)?, position)));
+        let candidates = candidates.filter_map(|(position, queued)| Some((self.priority(queued)?, position)));
         let (_, position) =
             candidates.max_by_key(|(priority, position)| (*priority, std::cmp::Reverse(*position)))?;
         let queued = self.queue.remove(position)?;
@@ -156,6 +153,12 @@ impl Server<'_> {
             lane.coming -= 1;
         }
         Some(queued)
+    }
+
+    /// The priority of a lease that may begin.
+    fn priority(&self, queued: &Queued) -> Option<i32> {
+        let lane = self.lanes.of(&queued.work.job.queue)?;
+        lane.may_begin().then_some(lane.precedence.priority)
     }
 
     fn run_limits(&self, queue: &QueueName) -> RunLimits {
