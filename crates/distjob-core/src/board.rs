@@ -259,6 +259,12 @@ impl Board {
         self.ripe.has(queue)
     }
 
+    /// Whether it is sooner the turn of one queue than of the other, if both have work.
+    #[must_use]
+    pub fn goes_before(&self, one: &QueueName, other: &QueueName) -> bool {
+        self.ripe.goes_before(one, other)
+    }
+
     /// Counts service that a queue will get: so long, of one slot.
     pub fn charge(&mut self, queue: &QueueName, expected: Duration) {
         self.ripe.charge(queue, expected);

@@ -154,6 +154,8 @@ pub(crate) struct Ended {
     pub(crate) later: Vec<Later>,
     /// Whether some of it was given back: somebody may want it.
     pub(crate) gave_back: bool,
+    /// Tasks that never began here: given back, or recorded without being run.
+    pub(crate) unbegun: u64,
     /// Attempts that were made.
     pub(crate) tasks_run: u64,
     /// Time that they took on this slot.

@@ -113,6 +113,10 @@ impl Ripe {
         self.turns.set(queue, precedence);
     }
 
+    pub(super) fn goes_before(&self, one: &QueueName, other: &QueueName) -> bool {
+        self.turns.choose([one, other]) == Some(one)
+    }
+
     pub(super) fn charge(&mut self, queue: &QueueName, expected: Duration) {
         self.turns.charge(queue, expected);
     }

@@ -279,6 +279,7 @@ impl Run {
             job_is_complete: self.job_is_complete,
             later,
             gave_back: self.gave_back,
+            unbegun: (self.work.lease.range.len()).saturating_sub(self.tasks.begun().into()),
             tasks_run: tally.tasks_run,
             elapsed: tally.elapsed(),
             retries: tally.retries,

@@ -202,8 +202,13 @@ impl Server<'_> {
         work.expected = expected;
         work.deadline = self.deadline(id, now).map(Into::into);
         let is_paused = self.lanes.of(&stake.queue).is_none_or(|lane| lane.is_paused);
-        if is_paused {
+        // It was cancelled, or is for watchers, since it was asked for: nothing would stop what began now.
+        let is_wanted = self.board.entry(id).is_some_and(|entry| entry.life == life);
+        if is_paused || !is_wanted {
             self.board.correct(&stake.queue, stake.charged, Duration::ZERO);
+            if let Some(lane) = self.lanes.of_mut(&stake.queue) {
+                lane.take_back(work.lease.range.len());
+            }
             self.give_back(vec![work]);
             return true;
         }
@@ -239,6 +244,7 @@ impl Server<'_> {
         let mut unfit = Vec::new();
         if let Some(lane) = self.lanes.of_mut(queue) {
             lane.running -= 1;
+            lane.take_back(ended.unbegun);
             lane.metrics.retries.inc_by(ended.retries);
             lane.metrics.timeouts.inc_by(ended.timeouts);
             let (elsewhere, later): (Vec<_>, Vec<_>) =

@@ -27,6 +27,7 @@ impl Server<'_> {
             self.board.correct(queue, charged, Duration::ZERO);
             if let Some(lane) = self.lanes.of_mut(queue) {
                 lane.coming -= 1;
+                lane.take_back(work.lease.range.len());
             }
             works.push(work);
         }

@@ -115,6 +115,13 @@ impl Lane {
         self.rests_until = self.rests_until.max(Some(until));
     }
 
+    /// So many tasks that tokens were spent on never began.
+    pub(super) fn take_back(&mut self, tasks: u64) {
+        if self.rate.is_some() {
+            self.purse.put_back(tasks);
+        }
+    }
+
     /// When the first of its waiting tasks is due, if it may begin at all.
     pub(super) fn retry_at(&self) -> Option<Instant> {
         self.waiting
@@ -225,13 +232,14 @@ impl Lanes {
         self.0.iter_mut()
     }
 
-    /// The task that waits, is due, and comes first: of the queue with the highest priority the one that is due for the
-    /// longest time. None of a lower priority than `floor`.
-    pub(super) fn retry(&mut self, now: Instant, floor: Option<i32>) -> Option<Work> {
-        let counts = |lane: &Lane| floor.is_none_or(|floor| lane.precedence.priority >= floor);
-        let due = |lane: &Lane| lane.retry_at().filter(|at| *at <= now && counts(lane));
-        let first = self.0.values_mut().filter(|lane| due(lane).is_some());
-        let first = first.min_by_key(|lane| (std::cmp::Reverse(lane.precedence.priority), due(lane)))?;
+    /// The task that waits, is due, and comes first: of the queues that `may`, of the one with the highest priority, the
+    /// one that is due for the longest time.
+    pub(super) fn retry(&mut self, now: Instant, may: impl Fn(&QueueName) -> bool) -> Option<Work> {
+        let due = |lane: &Lane| lane.retry_at().filter(|at| *at <= now);
+        let lanes = self.0.iter_mut();
+        let lanes = lanes.filter(|(queue, lane)| due(lane).is_some() && may(queue));
+        let (_, first) =
+            lanes.min_by_key(|(_, lane)| (std::cmp::Reverse(lane.precedence.priority), due(lane)))?;
         first.retry(now)
     }
 

@@ -1,6 +1,9 @@
 //! What to start next: runs, visits, audits.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use distjob_core::{JobEntry, JobId, JobState, QueueName, retry::Policy, store::Isolated};
 use distjob_runtime::{drill, zk::Written};
@@ -41,12 +44,12 @@ impl Server<'_> {
             // A suspect must be alone in hand. Who runs comes to its end; who waits for long could make it wait as long.
             self.give_back_all();
         }
-        self.start_runs(now);
+        let may_claim = self.may_claim(now);
+        self.start_runs(now, may_claim);
         self.give_back_overdue(now);
         if now >= self.check_at && self.asking.is_empty() {
             self.ask(now);
         }
-        let may_claim = self.may_claim(now);
         if now >= self.audit_at {
             self.audit_at = now + AUDIT_EVERY;
             if may_claim {
@@ -112,11 +115,14 @@ impl Server<'_> {
         self.asking.spawn(async move { doorman.belongs(&session).await });
     }
 
-    /// Fills free slots, of each priority first with tasks that are due for another attempt, then with leases.
-    fn start_runs(&mut self, now: Instant) {
+    /// Fills free slots with tasks that are due for another attempt, as far as it is the turn of their queues, then with
+    /// leases.
+    fn start_runs(&mut self, now: Instant, may_claim: bool) {
         while self.runs.len() < self.config.executor.slots() {
-            let floor = self.queue.iter().filter_map(|queued| self.priority(queued)).max();
-            let retry = self.lanes.retry(now, floor).map(|work| Queued {
+            let rivals = self.rivals(may_claim);
+            let board = &self.board;
+            let is_its_turn = |queue: &QueueName| !rivals.iter().any(|rival| board.goes_before(rival, queue));
+            let retry = self.lanes.retry(now, is_its_turn).map(|work| Queued {
                 work,
                 charged: Duration::ZERO,
                 since: now,
@@ -140,6 +146,21 @@ impl Server<'_> {
             };
             self.runs.start(runner, work, limits, charged, now);
         }
+    }
+
+    /// The queues that have other work for a free slot: a lease that waits for one, or a job to claim of. Where retries
+    /// always went first, a queue whose tasks fail would keep all slots from the others.
+    fn rivals(&self, may_claim: bool) -> Vec<QueueName> {
+        let queued = self.queue.iter().filter(|queued| self.priority(queued).is_some());
+        let queued = queued.map(|queued| &queued.work.job.queue);
+        // A suspect is run alone: nothing is claimed meanwhile.
+        let may_claim = may_claim && !self.alone && self.isolated.is_empty();
+        let lanes = self
+            .lanes
+            .iter()
+            .filter(|(queue, lane)| may_claim && lane.may_claim(0) && self.board.has_ripe(queue));
+        let rivals: BTreeSet<&QueueName> = queued.chain(lanes.map(|(queue, _)| queue)).collect();
+        rivals.into_iter().cloned().collect()
     }
 
     /// The first lease of those that may begin, of the queue with the highest priority.
