@@ -27,7 +27,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::{
     Failure, Handler, Job, Retry, Task, Tasks,
-    process::{Child, Input, Spawner, StartError, Starts},
+    process::{Input, Launched, Spawner, StartError, Starts},
 };
 use crate::config::{Argument, Placeholder, QueueConfig};
 
@@ -89,12 +89,14 @@ impl Program {
     /// Starts the program for a task, or with it as the first of several.
     ///
     /// When that fails it is no task's fault, but of one with an argument that cannot be.
-    fn start(&self, job: &Job, task: &Task, input: Input<'_>) -> Result<Child, Failure> {
+    fn start(&self, job: &Job, task: &Task, input: Input<'_>) -> Result<Launched, Failure> {
         let key = job.idempotency_key(task.index);
         let argv = self.arguments(job, task, &key);
-        let started = self.spawner.start(&argv, &self.variables(job, task, &key), input);
-        match started {
-            Ok(child) => Ok(child),
+        let launched = self
+            .spawner
+            .launch(&argv, &self.variables(job, task, &key), input);
+        match launched {
+            Ok(launched) => Ok(launched),
             Err(error @ StartError::Arguments(_)) => Err(Failure::new(error.to_string()).is_final()),
             Err(error @ StartError::Program { .. }) => Err(self.not_started(job, error.to_string())),
         }

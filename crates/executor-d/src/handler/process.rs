@@ -20,6 +20,7 @@ mod environment;
 mod finish;
 mod group;
 mod keeper;
+mod launched;
 mod lines;
 mod patience;
 mod pipes;
@@ -36,6 +37,7 @@ pub(crate) use self::{
     finish::{End, Finished},
     group::Group,
     keeper::keep,
+    launched::Launched,
     lines::{LineTooLong, Lines},
     patience::Patience,
     pipes::{Output, Tail, TooMuch, Whole},

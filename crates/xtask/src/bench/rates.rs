@@ -46,7 +46,7 @@ pub(super) async fn workers(order: &Handlers, table: &mut Table) -> Result<()> {
             stage.tasks("many", numbers(many))?,
             stage.tasks("few", numbers(few))?,
         );
-        let argv = ["python3", example];
+        let argv = ["/usr/bin/python3", example];
         stage
             .executor(&format!(
                 "{}handler = \"worker\"\n[queue.worker]\nargv = {argv:?}\nin_flight = {in_flight}\n",

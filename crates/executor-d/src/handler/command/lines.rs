@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Program;
 use crate::handler::{
     Failure, Task, Tasks, Verdict,
-    process::{Child, End, Finished, Input, Lines, Output, Patience, TooMuch},
+    process::{End, Finished, Input, Launched, Lines, Output, Patience, TooMuch},
 };
 
 /// Values of so many bytes are recorded before the process has ended: they must not pile up.
@@ -33,9 +33,9 @@ impl Program {
             }
             let Some(first) = begun.front() else { return };
             match self.start(tasks.job(), first, Input::Pipe) {
-                Ok(child) => {
+                Ok(program) => {
                     begin(tasks, &mut begun, most.get());
-                    self.see_through(child, tasks, &mut begun).await;
+                    self.see_through(program, tasks, &mut begun).await;
                 }
                 Err(failure) => record_all(tasks, &mut begun, &failure),
             }
@@ -43,7 +43,7 @@ impl Program {
     }
 
     /// Lets a process answer the tasks that were begun. Leaves those that it is not to blame for not having answered.
-    async fn see_through(&self, child: Child, tasks: &Tasks, begun: &mut VecDeque<Task>) {
+    async fn see_through(&self, program: Launched, tasks: &Tasks, begun: &mut VecDeque<Task>) {
         let bounds = self.spawner.bounds();
         let patience = Patience::new(self.timeout);
         let input: Vec<u8> = begun
@@ -62,7 +62,7 @@ impl Program {
             held_bytes: 0,
             are_too_many: false,
         };
-        let Finished { end, stderr } = child
+        let Finished { end, stderr } = program
             .with_input(input)
             .finish(bounds, &patience, &mut answers)
             .await;

@@ -23,10 +23,10 @@ impl Program {
         } else {
             Input::Bytes(task.payload())
         };
-        let child = self.start(job, task, input)?;
+        let program = self.start(job, task, input)?;
         let bounds = self.spawner.bounds();
         let mut output = Whole::new(bounds.output_max);
-        let Finished { end, stderr } = child
+        let Finished { end, stderr } = program
             .finish(bounds, &Patience::new(self.timeout), &mut output)
             .await;
         match self.failure(job, end) {

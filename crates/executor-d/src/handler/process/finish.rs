@@ -61,16 +61,13 @@ impl From<TooMuch> for Offence {
 }
 
 impl Child {
-    /// Gives the process the rest of its input, and reads what it writes until it has ended; ends it when patience is
-    /// over, or when it writes more than `output` takes. What it leaves behind in its group is killed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends the process in the background.
-    pub(crate) async fn finish(
+    /// See [`Launched::finish`](super::Launched::finish), which has found so much on its standard error.
+    pub(super) async fn finish(
         self,
         bounds: &Bounds,
         patience: &Patience,
         output: &mut impl Output,
+        mut tail: Tail,
     ) -> Finished {
         let Self {
             group,
@@ -79,7 +76,6 @@ impl Child {
             mut stdout,
             mut stderr,
         } = self;
-        let mut tail = Tail::new(bounds.stderr_max.max(TAIL_MIN));
         let verdict = {
             let others = async {
                 join!(read_tail(&mut stderr, &mut tail), feed(stdin, &unfed));
@@ -88,31 +84,54 @@ impl Child {
             let drained = async { try_join!(read_to_end(&mut stdout, output), others).map(drop) };
             watch(&group, drained, patience).await
         };
-        let is_out_of_memory = group.is_out_of_memory();
-        let status = match &verdict {
-            Ok(()) => group.reap(),
-            Err(_) => {
-                let mut nothing = sink();
-                let last_words = async {
-                    let _ = join!(read_tail(&mut stderr, &mut tail), copy(&mut stdout, &mut nothing));
-                };
-                put_an_end_to(group, last_words).await
-            }
+        let end = match verdict {
+            Ok(()) => return conclude(bounds, Ok(()), group, tail),
+            Err(Offence::Time) => End::TimedOut,
+            Err(Offence::Output) => End::TooMuchOutput,
         };
-        let mut stderr = tail.into_bytes();
-        let end = match (verdict, status) {
-            (Err(Offence::Time), _) => End::TimedOut,
-            (Err(Offence::Output), _) => End::TooMuchOutput,
-            (Ok(()), _) if is_out_of_memory => End::OutOfMemory,
-            (Ok(()), Ok(status)) => match launcher::failure(&bounds.orders, status, &stderr) {
-                Some(why) => End::NotStarted(why),
-                None => End::Exited(status),
-            },
-            (Ok(()), Err(error)) => End::Unknown(error),
+        let mut nothing = sink();
+        let last_words = async {
+            let _ = join!(read_tail(&mut stderr, &mut tail), copy(&mut stdout, &mut nothing));
         };
-        stderr.drain(..stderr.len().saturating_sub(bounds.stderr_max));
-        Finished { end, stderr }
+        // Whatever its status is then, it is our doing.
+        let _ = put_an_end_to(group, last_words).await;
+        Finished {
+            end,
+            stderr: last_bytes(bounds, tail),
+        }
     }
+}
+
+/// Where the end of a standard error is to be kept.
+pub(super) fn tail_for(bounds: &Bounds) -> Tail {
+    Tail::new(bounds.stderr_max.max(TAIL_MIN))
+}
+
+/// What came of a process that has ended, by itself: it is reaped.
+pub(super) fn conclude(bounds: &Bounds, output: Result<(), TooMuch>, group: Group, tail: Tail) -> Finished {
+    let is_out_of_memory = group.is_out_of_memory();
+    let status = group.reap();
+    let refusal = |status| launcher::failure(&bounds.orders, status, &tail.clone().into_bytes());
+    let end = match (output, status) {
+        (Err(TooMuch), _) => End::TooMuchOutput,
+        (Ok(()), _) if is_out_of_memory => End::OutOfMemory,
+        (Ok(()), Ok(status)) => match refusal(status) {
+            Some(why) => End::NotStarted(why),
+            None => End::Exited(status),
+        },
+        (Ok(()), Err(error)) => End::Unknown(error),
+    };
+    Finished {
+        end,
+        stderr: last_bytes(bounds, tail),
+    }
+}
+
+/// As much as may be kept.
+fn last_bytes(bounds: &Bounds, tail: Tail) -> Vec<u8> {
+    let mut bytes = tail.into_bytes();
+    bytes.drain(..bytes.len().saturating_sub(bounds.stderr_max));
+    bytes
 }
 
 /// Waits for the end of a process, and for that of what it writes.

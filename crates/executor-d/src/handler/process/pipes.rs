@@ -82,20 +82,41 @@ pub(super) async fn read_to_end(pipe: &mut pipe::Receiver, output: &mut impl Out
     }
 }
 
+/// A standard error, of which the end is kept.
+#[derive(Debug)]
+pub(super) struct Errors<'a> {
+    chunk: Vec<u8>,
+    tail: &'a mut Tail,
+}
+
+impl<'a> Errors<'a> {
+    /// That ends in `tail`.
+    pub(super) const fn new(tail: &'a mut Tail) -> Self {
+        let chunk = Vec::new();
+        Self { chunk, tail }
+    }
+}
+
+impl Output for Errors<'_> {
+    fn space(&mut self) -> &mut Vec<u8> {
+        self.chunk.clear();
+        self.chunk.reserve(CHUNK);
+        &mut self.chunk
+    }
+
+    fn grew(&mut self) -> Result<(), TooMuch> {
+        self.tail.push(&self.chunk);
+        Ok(())
+    }
+}
+
 /// Reads to the end of the pipe; the last of it stays in `tail`.
 ///
 /// # Cancel safety
 /// What was read is in `tail`.
 pub(super) async fn read_tail(pipe: &mut pipe::Receiver, tail: &mut Tail) {
-    let mut chunk = Vec::new();
-    loop {
-        chunk.clear();
-        chunk.reserve(CHUNK);
-        match pipe.read_buf(&mut chunk).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => tail.push(&chunk),
-        }
-    }
+    // Nothing is too much.
+    let _ = read_to_end(pipe, &mut Errors::new(tail)).await;
 }
 
 /// Writes all, if there is a pipe, and closes it.

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 use tokio::net::unix::pipe;
 
-use super::{Bounds, cgroup::Leaf, group::Group, keeper};
+use super::{Bounds, cgroup::Leaf, group::Group, keeper, launched::Launched};
 use crate::launcher::{self, Orders};
 
 /// So much is in a pipe without anybody reading it, however scarce pipes are: `PIPE_BUF`.
@@ -61,13 +61,6 @@ pub(crate) struct Child {
     pub(crate) stderr: pipe::Receiver,
 }
 
-impl Child {
-    /// The same, with what [`finish`](Self::finish) is to write to it after its start with [`Input::Pipe`].
-    pub(crate) fn with_input(self, input: Vec<u8>) -> Self {
-        Self { unfed: input, ..self }
-    }
-}
-
 /// Starts the processes of a queue.
 #[derive(Clone, Debug)]
 pub(crate) struct Spawner {
@@ -111,20 +104,36 @@ impl Spawner {
         variables: &[(&str, OsString)],
         input: Input<'_>,
     ) -> Result<Child, StartError> {
+        let launched = self.launch(argv, variables, input)?;
+        let name = argv.first().map_or(OsStr::new(""), AsRef::as_ref);
+        launched.watched().map_err(|error| judge(name, error))
+    }
+
+    /// As [`start`](Self::start), for a program that may end in a moment, and is only to be
+    /// [finished](Launched::finish).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub(crate) fn launch(
+        &self,
+        argv: &[impl AsRef<OsStr>],
+        variables: &[(&str, OsString)],
+        input: Input<'_>,
+    ) -> Result<Launched, StartError> {
         let Some(name) = argv.first().map(AsRef::as_ref) else {
             return Err(StartError::Arguments("there are none"));
         };
-        self.try_start(name, argv, variables, input)
+        self.try_launch(name, argv, variables, input)
             .map_err(|error| judge(name, error))
     }
 
-    fn try_start(
+    fn try_launch(
         &self,
         name: &OsStr,
         argv: &[impl AsRef<OsStr>],
         variables: &[(&str, OsString)],
         input: Input<'_>,
-    ) -> io::Result<Child> {
+    ) -> io::Result<Launched> {
         let bounds = &self.bounds;
         let program = bounds.find(name)?;
         let cgroup = if bounds.cgroup {
@@ -153,12 +162,12 @@ impl Spawner {
         let (Some(stdout), Some(stderr)) = (stdout, stderr) else {
             return Err(io::Error::other("no pipes"));
         };
-        Ok(Child {
+        Ok(Launched {
             group,
-            stdin: stdin.map(pipe::Sender::from_owned_fd).transpose()?,
+            stdin,
             unfed,
-            stdout: pipe::Receiver::from_owned_fd(stdout.into())?,
-            stderr: pipe::Receiver::from_owned_fd(stderr.into())?,
+            stdout: stdout.into(),
+            stderr: stderr.into(),
         })
     }
 

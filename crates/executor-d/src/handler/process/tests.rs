@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, time::Duration};
 use rustix::process::{Pid, test_kill_process};
 use tokio::time::{Instant, sleep};
 
-use super::{Bounds, Child, End, Input, Patience, Spawner, StartError, Whole, reaper::all_gone};
+use super::{Bounds, End, Input, Launched, Patience, Spawner, StartError, Whole, reaper::all_gone};
 
 /// More than anything here takes, by far.
 const LONG: Duration = Duration::from_secs(30);
@@ -14,8 +14,8 @@ fn spawner() -> Spawner {
     Spawner::new(Bounds::for_tests())
 }
 
-fn shell(spawner: &Spawner, script: &str, input: Input<'_>) -> Child {
-    spawner.start(&["sh", "-c", script], &[], input).unwrap()
+fn shell(spawner: &Spawner, script: &str, input: Input<'_>) -> Launched {
+    spawner.launch(&["sh", "-c", script], &[], input).unwrap()
 }
 
 struct Finished {
@@ -24,7 +24,7 @@ struct Finished {
     stderr: Vec<u8>,
 }
 
-async fn finish(spawner: &Spawner, child: Child, within: Option<Duration>) -> Finished {
+async fn finish(spawner: &Spawner, child: Launched, within: Option<Duration>) -> Finished {
     let mut output = Whole::new(spawner.bounds().output_max);
     let finished = child
         .finish(spawner.bounds(), &Patience::new(within), &mut output)
@@ -86,7 +86,7 @@ async fn output_errors_and_status_are_told() {
 async fn the_environment_is_what_was_named() {
     let spawner = spawner();
     let variables = [("DISTJOB_INDEX", OsString::from("7"))];
-    let child = spawner.start(&["env"], &variables, Input::Empty).unwrap();
+    let child = spawner.launch(&["env"], &variables, Input::Empty).unwrap();
     let finished = finish(&spawner, child, Some(LONG)).await;
     let environment = String::from_utf8(finished.stdout).unwrap();
     let mut names: Vec<_> = environment
@@ -244,7 +244,7 @@ fn runtime_free_dies(pid: &str) {
 #[tokio::test]
 async fn what_cannot_be_started_is_told_apart_from_what_the_task_makes_impossible() {
     let spawner = spawner();
-    let start = |argv: &[&str]| spawner.start(argv, &[], Input::Empty).map(drop).unwrap_err();
+    let start = |argv: &[&str]| spawner.launch(argv, &[], Input::Empty).map(drop).unwrap_err();
     assert!(matches!(start(&["no-such-program"]), StartError::Program { .. }));
     assert!(matches!(start(&["/etc/passwd"]), StartError::Program { .. }));
     assert!(matches!(start(&["echo", "a\0b"]), StartError::Arguments(_)));
