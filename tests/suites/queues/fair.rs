@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use harness::eventually;
+
 use crate::SOON;
-use crate::crew::{calm_world, start_watcher};
+use crate::crew::{Executor, calm_world, drill, start_watcher};
 use crate::site::{begun, count, has_begun, naps, start, submit};
 
 const NAP: Duration = Duration::from_millis(20);
@@ -66,7 +68,7 @@ async fn a_small_job_is_soon_done_beside_a_huge_one_of_its_queue() {
     let small: Vec<String> = naps("small", 100, Duration::from_millis(1));
     let all_begun = async |name: &str| {
         let tasks = || [begun(&world, "e1"), begun(&world, "e2")].concat();
-        harness::eventually("the small job is run", SOON, async || {
+        eventually("the small job is run", SOON, async || {
             let begun = count(&tasks(), name);
             anyhow::ensure!(begun == 100, "{begun} of its tasks began");
             Ok(())
@@ -81,7 +83,7 @@ async fn a_small_job_is_soon_done_beside_a_huge_one_of_its_queue() {
 
     let huge: Vec<String> = (0..1_000_000).map(|task| task.to_string()).collect();
     let huge_id = submit(&world, "mixed", &huge).await;
-    harness::eventually("the huge job runs", SOON, async || {
+    eventually("the huge job runs", SOON, async || {
         anyhow::ensure!(
             begun(&world, "e1").len() + begun(&world, "e2").len() > 20_000,
             "not yet"
@@ -103,4 +105,26 @@ async fn a_small_job_is_soon_done_beside_a_huge_one_of_its_queue() {
         world.jobs().await.unwrap().contains_key(&huge_id) && meanwhile < 500_000,
         "the huge job went first"
     );
+}
+
+#[tokio::test]
+async fn tasks_that_fail_again_and_again_do_not_keep_the_slots_from_other_queues() {
+    let world = calm_world().await;
+    let _watcher = start_watcher(&world, "w").await;
+    let toml = "[executor]\nqueues = [\"failing\", \"good\"]\nslots = 1\n\n\
+                [queues.failing]\nattempts = 1000000\nretry_initial = \"1ms\"\nretry_max = \"1ms\"\n";
+    // Some of the failing ones are due at any moment.
+    let program = drill(&world, toml).env("DISTJOB_TEST_TASK_DELAY_US", "5000");
+    let _e = Executor::start_as(&world, "e", program).await;
+    let failing: Vec<String> = (0..50)
+        .map(|task| format!("flaky 1000000 failing-{task}"))
+        .collect();
+    submit(&world, "failing", &failing).await;
+    has_begun(&world, "e", "failing", 200).await;
+    let good = submit(&world, "good", &naps("good", 50, Duration::ZERO)).await;
+    eventually("the good job is delivered", SOON, async || {
+        anyhow::ensure!(world.delivered("good", &good)?.is_some(), "not yet");
+        Ok(())
+    })
+    .await;
 }

@@ -78,3 +78,21 @@ async fn what_has_not_begun_when_the_deadline_passes_and_what_waits_are_errors_t
     let late = delivered.iter().filter(|line| line.outcome == passed).count();
     assert!((70..=101).contains(&late), "{late} of 102 were too late");
 }
+
+#[tokio::test]
+async fn what_is_written_off_at_its_deadline_costs_no_token() {
+    let world = calm_world().await;
+    let _watcher = start_watcher(&world, "w").await;
+    let toml = "[executor]\nqueues = [\"slow\"]\nslots = 1\n\n[queues.slow]\nrate = \"1/s\"\n";
+    let _e = start(&world, "e", toml).await;
+    // Ten minutes' worth of tokens.
+    let id = submit_with(&world, "slow", ";deadline=1", &vec!["value"; 600]).await;
+    world.drained(SOON).await.unwrap();
+    let delivered = world.delivered("slow", &id).unwrap().unwrap();
+    let passed = Err("the job's deadline has passed".to_owned());
+    assert_eq!(delivered.len(), 600);
+    assert!(
+        delivered.iter().all(|line| line.outcome == passed),
+        "{delivered:?}"
+    );
+}
