@@ -96,7 +96,7 @@ impl Spawner {
     /// operating system to load a program, about a millisecond.
     ///
     /// # Errors
-    /// When it could not be started. Most failures of the [launcher](crate::launcher) show later, see
+    /// When it could not be started. Most failures of the [`launcher`] show later, see
     /// [`launcher::failure`].
     pub(crate) fn start(
         &self,
