@@ -85,7 +85,10 @@ pub async fn run(context: Context<Config>) -> anyhow::Result<()> {
 pub async fn run_own(handlers: Handlers, context: Context<Config>) -> anyhow::Result<()> {
     for queue in &context.settings.executor.queues {
         let has_handler = handlers.of(queue).is_some();
-        ensure!(has_handler, "no handler for queue {queue}, which executor.queues lists");
+        ensure!(
+            has_handler,
+            "no handler for queue {queue}, which executor.queues lists"
+        );
     }
     let outside = Outside::new(&context.settings, handlers)?;
     run_with(outside, context).await;
@@ -122,7 +125,9 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
     };
     let metrics = ExecutorMetrics::register(&metrics);
     let queues = settings.executor.queues.clone();
-    let limits = queues.iter().map(|queue| (queue.clone(), settings.queue(queue).concurrency));
+    let limits = queues
+        .iter()
+        .map(|queue| (queue.clone(), settings.queue(queue).concurrency));
     let offer = Offer {
         slots: u32::try_from(settings.executor.slots()).unwrap_or(u32::MAX),
         limits: limits.filter(|(_, limit)| *limit > 0).collect(),

@@ -64,7 +64,10 @@ async fn a_job_that_is_done_is_not_submitted_again_while_it_is_remembered() {
     let store = store(&world);
     let (id, source) = (JobId::new("nightly").unwrap(), distjob_core::Source::Plain);
     let meta = store.inspect(&id, &source).await.unwrap().meta.unwrap();
-    store.drop_job(&id, meta.life, &meta.source, 3600, None).await.unwrap();
+    store
+        .drop_job(&id, meta.life, &meta.source, 3600, None)
+        .await
+        .unwrap();
     let zk = world.zk().await.unwrap();
     zk.delete(&world.path("jobs/nightly"), None).await.unwrap();
 
