@@ -9,10 +9,8 @@ use std::{
 };
 
 use distjob_core::{JobEntry, JobId};
-use tokio::{
-    sync::{Notify, watch},
-    task::JoinHandle,
-};
+use tokio::sync::{Notify, watch};
+use tokio_util::task::AbortOnDropHandle;
 
 use self::follower::Follower;
 use super::Ledger;
@@ -39,7 +37,7 @@ pub enum JobChange {
 pub struct JobsView {
     shared: Arc<Shared>,
     listed: watch::Receiver<bool>,
-    task: JoinHandle<()>,
+    _task: AbortOnDropHandle<()>,
 }
 
 #[derive(Debug, Default)]
@@ -62,12 +60,6 @@ impl Shared {
     }
 }
 
-impl Drop for JobsView {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl JobsView {
     /// Follows the jobs of `ledger`.
     #[must_use]
@@ -78,7 +70,7 @@ impl JobsView {
         Self {
             shared,
             listed,
-            task: tokio::spawn(follower.run()),
+            _task: AbortOnDropHandle::new(tokio::spawn(follower.run())),
         }
     }
 

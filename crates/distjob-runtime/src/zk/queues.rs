@@ -11,9 +11,9 @@ use distjob_core::{QueueName, QueueSwitches, Switchboard};
 use futures::{FutureExt as _, StreamExt as _, stream::BoxStream};
 use tokio::{
     sync::watch,
-    task::JoinHandle,
     time::{Instant, sleep, sleep_until},
 };
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Session, ZkError, client::WatchEvent, session::PAUSE_MAX};
 use crate::store::backoff;
@@ -25,13 +25,7 @@ use crate::store::backoff;
 #[derive(Debug)]
 pub struct QueuesView {
     receiver: watch::Receiver<Arc<Switchboard>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for QueuesView {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _task: AbortOnDropHandle<()>,
 }
 
 impl QueuesView {
@@ -44,8 +38,10 @@ impl QueuesView {
             scrub_every,
             strangers: BTreeSet::new(),
         };
-        let task = tokio::spawn(follower.run(sender));
-        Self { receiver, task }
+        Self {
+            receiver,
+            _task: AbortOnDropHandle::new(tokio::spawn(follower.run(sender))),
+        }
     }
 
     /// The newest switches.

@@ -8,7 +8,8 @@ use std::{
 };
 
 use distjob_core::{MemberInfo, MemberName, Role, Roster, Zxid};
-use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use tokio::{sync::watch, time::sleep};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{Session, ZkError, client::OnceWatch};
 
@@ -19,13 +20,7 @@ use super::{Session, ZkError, client::OnceWatch};
 #[derive(Debug)]
 pub struct RosterView {
     receiver: watch::Receiver<Arc<Roster>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for RosterView {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _task: AbortOnDropHandle<()>,
 }
 
 impl RosterView {
@@ -41,8 +36,10 @@ impl RosterView {
             born: BTreeMap::new(),
             strangers: BTreeSet::new(),
         };
-        let task = tokio::spawn(follower.run(sender));
-        Self { receiver, task }
+        Self {
+            receiver,
+            _task: AbortOnDropHandle::new(tokio::spawn(follower.run(sender))),
+        }
     }
 
     /// The newest list.
