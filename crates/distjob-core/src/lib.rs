@@ -6,7 +6,7 @@
 //! [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
 //! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
 //! ([`share`], [`turns`], [`board`]) and at how much of it ([`width`]), and what is tried
-//! again ([`retry`]). Words of settings: [`percent`], [`rate`].
+//! again ([`retry`]), and when no more is taken in ([`pressure`]). Words of settings: [`percent`], [`rate`].
 
 pub mod belonging;
 pub mod board;
@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod member;
 pub mod outcome;
 pub mod percent;
+pub mod pressure;
 pub mod queue;
 pub mod range;
 pub mod rate;

@@ -179,6 +179,8 @@ pub struct Stat {
     pub version: i32,
     /// How often a child was created or deleted.
     pub cversion: i32,
+    /// How many children it has.
+    pub children: i32,
     /// The session that it goes with, or 0.
     pub ephemeral_owner: i64,
 }

@@ -90,6 +90,18 @@ impl Ledger {
         Ok((names, Zxid::from(stat.pzxid)))
     }
 
+    /// How many jobs there are, in whatever state, as the connected server knows it: one small reply, however many. One
+    /// attempt.
+    ///
+    /// # Errors
+    /// [`ZkError::Unclear`], [`ZkError::Refused`] or [`ZkError::SessionOver`]; [`ZkError::NoNode`] without the directory.
+    pub async fn count(&self) -> Result<u64, ZkError> {
+        let path = self.session.layout().jobs();
+        let stat = self.session.reply(self.session.client().check_stat(&path)).await?;
+        let stat = stat.ok_or(ZkError::NoNode)?;
+        Ok(u64::try_from(stat.children).unwrap_or_default())
+    }
+
     /// Creates a job. One attempt: whether to try again after [`Created::Absent`] depends on what the store says.
     ///
     /// # Errors

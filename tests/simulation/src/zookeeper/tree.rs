@@ -264,6 +264,7 @@ impl Tree {
         if let Some(above) = self.znodes.get_mut(parent(path)) {
             change(&mut above.children);
             above.stat.cversion += 1;
+            above.stat.children = i32::try_from(above.children.len()).unwrap_or(i32::MAX);
             above.stat.pzxid = zxid;
         }
     }

@@ -204,6 +204,7 @@ impl From<zookeeper_client::Stat> for Stat {
             ctime: stat.ctime,
             version: stat.version,
             cversion: stat.cversion,
+            children: stat.num_children,
             ephemeral_owner: stat.ephemeral_owner,
         }
     }
