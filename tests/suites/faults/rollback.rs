@@ -42,7 +42,8 @@ async fn a_redis_restored_from_an_older_copy_delivers_right_or_says_what_is_lost
     redis.stop().await.unwrap();
     copy(&data, &older);
     redis.start().await.unwrap();
-    let late = submitted(&world, 8, 200).await;
+    // Enough that they outlive their own submission by far: the submitter is started three times meanwhile.
+    let late = submitted(&world, 8, 1_000).await;
     in_full_swing(&world, &late).await;
     redis.stop().await.unwrap();
     fs::remove_dir_all(&data).unwrap();

@@ -58,7 +58,8 @@ async fn a_queue_of_higher_priority_goes_first() {
     world.drained(SOON).await.unwrap();
 }
 
-/// A job of a hundred tasks of a millisecond: what it takes alone, and beside a job of a million.
+/// A job of a hundred tasks of a millisecond: what it takes alone, and beside a job of a million such, which would take
+/// minutes.
 #[tokio::test]
 async fn a_small_job_is_soon_done_beside_a_huge_one_of_its_queue() {
     let world = calm_world().await;
@@ -81,16 +82,12 @@ async fn a_small_job_is_soon_done_beside_a_huge_one_of_its_queue() {
     all_begun("small").await;
     let alone = began.elapsed();
 
-    let huge: Vec<String> = (0..1_000_000).map(|task| task.to_string()).collect();
+    let huge = naps("huge", 1_000_000, Duration::from_millis(1));
     let huge_id = submit(&world, "mixed", &huge).await;
-    eventually("the huge job runs", SOON, async || {
-        anyhow::ensure!(
-            begun(&world, "e1").len() + begun(&world, "e2").len() > 20_000,
-            "not yet"
-        );
-        Ok(())
-    })
-    .await;
+    // Both are at work on it, and know how long its tasks take.
+    for executor in ["e1", "e2"] {
+        has_begun(&world, executor, "huge", 500).await;
+    }
     let second: Vec<String> = naps("second", 100, Duration::from_millis(1));
     let before = begun(&world, "e1").len() + begun(&world, "e2").len();
     let began = Instant::now();
@@ -102,7 +99,7 @@ async fn a_small_job_is_soon_done_beside_a_huge_one_of_its_queue() {
         "100 tasks: {alone:?} alone, {beside:?} beside a million, {meanwhile} tasks of which ran meanwhile"
     );
     assert!(
-        world.jobs().await.unwrap().contains_key(&huge_id) && meanwhile < 500_000,
+        world.jobs().await.unwrap().contains_key(&huge_id),
         "the huge job went first"
     );
 }
