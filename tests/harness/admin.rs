@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::http::request;
 use crate::process::Process;
 
 /// What a daemon logs before its listener's address, which it chooses itself in tests.
@@ -48,23 +47,9 @@ impl Process {
 }
 
 async fn get(addr: SocketAddr, path: &str) -> Result<Answer> {
-    let mut stream = TcpStream::connect(addr).await?;
-    // Version 1.0: the body is not chunked, and ends with the connection.
-    stream
-        .write_all(format!("GET {path} HTTP/1.0\r\nHost: {addr}\r\n\r\n").as_bytes())
-        .await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .context("an answer without a body")?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .context("an answer without a status")?
-        .parse()?;
+    let answer = request(addr, "GET", path, &[], b"").await?;
     Ok(Answer {
-        status,
-        body: body.to_owned(),
+        status: answer.status,
+        body: answer.text(),
     })
 }

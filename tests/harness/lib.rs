@@ -7,6 +7,7 @@
 //! - [`Proxy`] stands between a program and a server: it cuts, refuses, holds, delays, and loses one chosen reply.
 //! - [`Process`] is one of the project's programs: its log, signals, exit status and memory.
 //! - [`Receiver`] is what an `http` handler posts to: it answers well, badly, late, or never.
+//! - [`S3`] is where results are uploaded to; [`http`] asks anything that speaks HTTP.
 //! - [`eventually()`] waits for what has no event.
 //! - [`audit`] reads what was done to the ledger from the servers' own logs.
 //!
@@ -20,6 +21,7 @@ mod admin;
 pub mod audit;
 pub mod child;
 mod eventually;
+pub mod http;
 mod log;
 mod oracle;
 mod ports;
@@ -38,5 +40,5 @@ pub use self::ports::{Port, unique};
 pub use self::process::{Process, Program};
 pub use self::proxy::{Direction, Effect, Fault, Proxy, Trigger, Wire};
 pub use self::receiver::{Received, Receiver, Reply, Then};
-pub use self::servers::{AppendOnly, Ensemble, Place, Redis, Seat, Server, ZooKeeper};
+pub use self::servers::{AppendOnly, Ensemble, Place, Redis, S3, Seat, Server, ZooKeeper};
 pub use self::world::{Delivered, KEEP, Key, Member, SHARED_REDIS, SHARED_ZOOKEEPER, World, is_delivered};

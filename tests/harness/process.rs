@@ -164,7 +164,7 @@ impl Program {
 }
 
 /// The directory of the workspace's programs: that of this executable, or above it when this is a test or an example.
-fn target_dir() -> Result<PathBuf> {
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let executable = env::current_exe().context("find this executable")?;
     let dir = executable.parent().context("this executable has no directory")?;
     let is_below = ["deps", "examples"].iter().any(|name| dir.ends_with(name));

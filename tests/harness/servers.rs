@@ -4,6 +4,7 @@
 mod ensemble;
 mod place;
 pub mod redis;
+mod s3;
 pub mod zookeeper;
 
 use std::fs;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep};
 pub use self::ensemble::{Ensemble, Seat};
 pub use self::place::Place;
 pub use self::redis::{AppendOnly, Redis};
+pub use self::s3::{S3, S3Kind};
 pub use self::zookeeper::ZooKeeper;
 use crate::child::Child;
 

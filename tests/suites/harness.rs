@@ -1,5 +1,7 @@
 //! The harness keeps its own promises.
 
+#[path = "harness/objects.rs"]
+mod objects;
 #[path = "harness/processes.rs"]
 mod processes;
 #[path = "harness/proxies.rs"]

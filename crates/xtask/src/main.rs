@@ -1,7 +1,7 @@
 //! The workspace's own tasks: `cargo xtask verify | fix | test | demo | faults | fuzz | bench`.
 //!
-//! Reading order: [`shell`] runs a command, [`steps`] runs many and tells at the end which failed, [`tools`] and
-//! [`packages`] fetch what is missing; the rest is one module a task.
+//! Reading order: [`shell`] runs a command, [`steps`] runs many and tells at the end which failed, [`tools`],
+//! [`packages`] and [`moto`] fetch what is missing; the rest is one module a task.
 
 mod bench;
 mod demo;
@@ -9,6 +9,7 @@ mod faults;
 mod fix;
 mod fuzz;
 mod interrupts;
+mod moto;
 mod packages;
 mod servers;
 mod shell;
@@ -35,8 +36,8 @@ enum Task {
     Fix,
     /// Run the quick static checks, every suite on real servers, simulations, and two minutes of faults
     ///
-    /// Installs ZooKeeper, Redis, Python's clients of both, Node and jq from Debian's packages where they are missing. Runs
-    /// the suites with cargo-nextest when it is installed, else with cargo test. Simulations and faults have fixed
+    /// Installs ZooKeeper, Redis, Python's clients of both, Node and jq from Debian's packages where they are missing, and an
+    /// S3 server from PyPI into target/moto. Runs the suites with cargo-nextest when it is installed, else with cargo test. Simulations and faults have fixed
     /// seeds; other ones: cargo run --package distjob-simulation -- --help, cargo xtask faults --help.
     Test {
         /// Arguments for the test runner, for example `-- -p distjob-core share`; then only what they select runs,

@@ -42,6 +42,13 @@ pub(crate) const PYTHON_REDIS: Package = Package {
     is_there: || imports("redis"),
 };
 
+/// Python's virtual environments with pip in them, for the S3 server that suites upload to.
+pub(crate) const PYTHON_VENV: Package = Package {
+    name: "python3-venv",
+    what: "Python's venv",
+    is_there: || imports("ensurepip") && imports("venv"),
+};
+
 /// Node, for the example of a worker in JavaScript.
 pub(crate) const NODE: Package = Package {
     name: "nodejs",

@@ -7,7 +7,10 @@ use anyhow::{Result, bail};
 use crate::{
     faults,
     interrupts::Interrupts,
-    packages::{self, IPROUTE, JQ, LIBFAKETIME, NODE, PYTHON_KAZOO, PYTHON_REDIS, REDIS, ZOOKEEPER},
+    moto,
+    packages::{
+        self, IPROUTE, JQ, LIBFAKETIME, NODE, PYTHON_KAZOO, PYTHON_REDIS, PYTHON_VENV, REDIS, ZOOKEEPER,
+    },
     servers::SharedServers,
     shell::{answers, cargo, command, target},
     steps::{Outcome, Steps, Verdict},
@@ -30,6 +33,7 @@ pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
             &REDIS,
             &PYTHON_KAZOO,
             &PYTHON_REDIS,
+            &PYTHON_VENV,
             &IPROUTE,
             &LIBFAKETIME,
             &NODE,
@@ -39,6 +43,11 @@ pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
     });
     // From here on a ctrl-C must not leave servers behind; before, sudo may want the terminal for itself.
     let interrupts = Interrupts::catch()?;
+    let installed = installed
+        && steps.step("an S3 server to upload to", || {
+            moto::ensure(&interrupts)?;
+            Ok(Outcome::Passed)
+        });
     // With the tests' own features, so that nothing is compiled once for the programs and once more for the tests.
     let built = installed
         && steps.step("build", || {
