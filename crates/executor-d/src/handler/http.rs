@@ -54,7 +54,6 @@ impl Http {
                 refused: http.final_statuses.clone(),
                 value_max: config.bounds.output_max,
                 error_max: config.bounds.stderr_max,
-                pause_max: config.retry_max,
             },
             timeout: config.timeout(),
         })

@@ -1,9 +1,6 @@
 //! What an answer means for its task.
 
-use std::{
-    borrow::Cow,
-    time::{Duration, SystemTime},
-};
+use std::{borrow::Cow, time::SystemTime};
 
 use hyper::{StatusCode, header::LOCATION};
 
@@ -18,8 +15,6 @@ use crate::{
 
 /// So much of the body of an error is quoted in its message.
 const QUOTED_MAX: usize = 200;
-/// No receiver puts a task off for longer than this, or than the queue's own longest pause where that is longer.
-const PATIENCE: Duration = Duration::from_secs(3600);
 
 /// Which answers are what.
 #[derive(Debug)]
@@ -32,8 +27,6 @@ pub(super) struct Rules {
     pub(super) value_max: u64,
     /// Most bytes that are kept of the body of an error.
     pub(super) error_max: u64,
-    /// The queue's longest pause between two attempts.
-    pub(super) pause_max: Duration,
 }
 
 impl Rules {
@@ -71,9 +64,8 @@ impl Rules {
         let retry = if self.refused.contains(status.as_u16()) {
             Retry::Never
         } else {
-            retry_after(&answer.headers, now).map_or(Retry::Policy, |asked| {
-                Retry::After(asked.min(self.pause_max.max(PATIENCE)))
-            })
+            // However long it asks for: the queue's policy says what is too long.
+            retry_after(&answer.headers, now).map_or(Retry::Policy, Retry::After)
         };
         let kept = usize::try_from(self.error_max).unwrap_or(usize::MAX);
         let mut stderr = answer.body.to_vec();
