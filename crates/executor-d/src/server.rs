@@ -8,8 +8,8 @@
 //! ```
 //!
 //! Reading order: this file (what a term has, and its loop), `events` (what follows from each event), `pump` (what to
-//! start next), `lanes` (the queues), `runs` (what runs), `waiting` and `purse` (retries and rates), `give` (giving
-//! back), `estate` (what the dead left), `drain` (leaving).
+//! start next), `slots` (what begins in them), `lanes` (the queues), `runs` (what runs), `waiting` and `purse` (retries
+//! and rates), `give` (giving back), `estate` (what the dead left), `drain` (leaving).
 
 mod drain;
 mod estate;
@@ -19,6 +19,7 @@ mod lanes;
 mod pump;
 mod purse;
 mod runs;
+mod slots;
 mod waiting;
 
 use std::{

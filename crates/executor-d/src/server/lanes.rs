@@ -1,6 +1,7 @@
 //! The queues that are served, each with its bounds and with what of it is going on here.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     time::{Duration, Instant},
 };
@@ -232,15 +233,15 @@ impl Lanes {
         self.0.iter_mut()
     }
 
-    /// The task that waits, is due, and comes first: of the queues that `may`, of the one with the highest priority, the
-    /// one that is due for the longest time.
-    pub(super) fn retry(&mut self, now: Instant, may: impl Fn(&QueueName) -> bool) -> Option<Work> {
+    /// The queue of the task that waits, is due, and comes first: of the queues that `may`, of the one with the highest
+    /// priority, the one that is due for the longest time. `may` is asked only of queues with a task that is due.
+    pub(super) fn due_retry(&self, now: Instant, may: impl Fn(&QueueName) -> bool) -> Option<&QueueName> {
         let due = |lane: &Lane| lane.retry_at().filter(|at| *at <= now);
-        let lanes = self.0.iter_mut();
-        let lanes = lanes.filter(|(queue, lane)| due(lane).is_some() && may(queue));
-        let (_, first) =
-            lanes.min_by_key(|(_, lane)| (std::cmp::Reverse(lane.precedence.priority), due(lane)))?;
-        first.retry(now)
+        let lanes = self.0.iter();
+        let lanes = lanes.filter_map(|(queue, lane)| Some((queue, lane.precedence.priority, due(lane)?)));
+        let lanes = lanes.filter(|(queue, ..)| may(queue));
+        let (queue, ..) = lanes.min_by_key(|(_, priority, due)| (Reverse(*priority), *due))?;
+        Some(queue)
     }
 
     /// Ends the rest of those that have rested for long enough.

@@ -1,19 +1,12 @@
-//! What to start next: runs, visits, audits.
+//! What to start next: visits, audits, and what they need.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use distjob_core::{JobEntry, JobId, JobState, QueueName, retry::Policy, store::Isolated};
+use distjob_core::{JobEntry, JobId, JobState, QueueName, store::Isolated};
 use distjob_runtime::{drill, zk::Written};
 
 use super::{AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Queued, Server, Stake, Visited};
-use crate::{
-    handler::CommitLimits,
-    lease::{RunLimits, Runner},
-    visit::Visit,
-};
+use crate::visit::Visit;
 
 /// Jobs that are being marked as processed at once.
 const FINISHING_MAX: usize = 256;
@@ -45,7 +38,7 @@ impl Server<'_> {
             self.give_back_all();
         }
         let may_claim = self.may_claim(now);
-        self.start_runs(now, may_claim);
+        self.fill_slots(now, may_claim);
         self.give_back_overdue(now);
         if now >= self.check_at && self.asking.is_empty() {
             self.ask(now);
@@ -113,92 +106,6 @@ impl Server<'_> {
         let doorman = self.executor.doorman.clone();
         self.check_at = now + CHECK_EVERY;
         self.asking.spawn(async move { doorman.belongs(&session).await });
-    }
-
-    /// Fills free slots with tasks that are due for another attempt, as far as it is the turn of their queues, then with
-    /// leases.
-    fn start_runs(&mut self, now: Instant, may_claim: bool) {
-        while self.runs.len() < self.config.executor.slots() {
-            let rivals = self.rivals(may_claim);
-            let board = &self.board;
-            let is_its_turn = |queue: &QueueName| !rivals.iter().any(|rival| board.goes_before(rival, queue));
-            let retry = self.lanes.retry(now, is_its_turn).map(|work| Queued {
-                work,
-                charged: Duration::ZERO,
-                since: now,
-            });
-            let Some(Queued { work, charged, .. }) = retry.or_else(|| self.next_queued()) else {
-                return;
-            };
-            let queue = &work.job.queue;
-            let Some(handler) = self.executor.handlers.of(queue).cloned() else {
-                unreachable!("there is a handler for each queue that is served");
-            };
-            if let Some(lane) = self.lanes.of_mut(queue) {
-                lane.running += 1;
-            }
-            let limits = self.run_limits(queue);
-            let runner = Runner {
-                store: self.executor.doorman.store.clone(),
-                holder: self.term.holder().clone(),
-                handler,
-                metrics: self.executor.metrics.clone(),
-            };
-            self.runs.start(runner, work, limits, charged, now);
-        }
-    }
-
-    /// The queues that have other work for a free slot: a lease that waits for one, or a job to claim of. Where retries
-    /// always went first, a queue whose tasks fail would keep all slots from the others.
-    fn rivals(&self, may_claim: bool) -> Vec<QueueName> {
-        let queued = self.queue.iter().filter(|queued| self.priority(queued).is_some());
-        let queued = queued.map(|queued| &queued.work.job.queue);
-        // A suspect is run alone: nothing is claimed meanwhile.
-        let may_claim = may_claim && !self.alone && self.isolated.is_empty();
-        let lanes = self
-            .lanes
-            .iter()
-            .filter(|(queue, lane)| may_claim && lane.may_claim(0) && self.board.has_ripe(queue));
-        let rivals: BTreeSet<&QueueName> = queued.chain(lanes.map(|(queue, _)| queue)).collect();
-        rivals.into_iter().cloned().collect()
-    }
-
-    /// The first lease of those that may begin, of the queue with the highest priority.
-    fn next_queued(&mut self) -> Option<Queued> {
-        let candidates = self.queue.iter().enumerate();
-        let candidates = candidates.filter_map(|(position, queued)| Some((self.priority(queued)?, position)));
-        let (_, position) =
-            candidates.max_by_key(|(priority, position)| (*priority, std::cmp::Reverse(*position)))?;
-        let queued = self.queue.remove(position)?;
-        if let Some(lane) = self.lanes.of_mut(&queued.work.job.queue) {
-            lane.coming -= 1;
-        }
-        Some(queued)
-    }
-
-    /// The priority of a lease that may begin.
-    fn priority(&self, queued: &Queued) -> Option<i32> {
-        let lane = self.lanes.of(&queued.work.job.queue)?;
-        lane.may_begin().then_some(lane.precedence.priority)
-    }
-
-    fn run_limits(&self, queue: &QueueName) -> RunLimits {
-        let executor = &self.config.executor;
-        let queue = self.config.queue(queue);
-        RunLimits {
-            commit: CommitLimits {
-                bytes: usize::try_from(executor.commit_max_bytes).unwrap_or(usize::MAX),
-                time: executor.commit_every,
-            },
-            policy: Policy {
-                attempts: queue.attempts,
-                initial: queue.retry_initial,
-                max: queue.retry_max,
-            },
-            poison_after: executor.poison_after,
-            abort_after: queue.abort_after,
-            target: executor.claim_target,
-        }
     }
 
     /// Sees to it that queues with a rate have tokens when they have work.
