@@ -66,7 +66,7 @@ impl Known {
             leaf.strip_prefix(&*self.canonical(key))
                 .is_some_and(|rest| rest.starts_with('.'))
         };
-        self.templates.iter().any(|template| template.instances == key) || self.leaves.keys().any(within)
+        self.templates.iter().any(|template| template.is_at(key)) || self.leaves.keys().any(within)
     }
 
     fn canonical<'k>(&self, key: &'k str) -> Cow<'k, str> {
@@ -221,7 +221,7 @@ fn leaves(table: &Dict) -> BTreeMap<String, Value> {
 
 /// Whether the key is one of a table of instances, or that table.
 fn is_of_instances(templates: &'static [Template], key: &str) -> bool {
-    let is_table = templates.iter().any(|template| template.instances == key);
+    let is_table = templates.iter().any(|template| template.is_at(key));
     is_table || template::instance(templates, key).is_some()
 }
 

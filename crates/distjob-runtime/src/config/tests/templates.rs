@@ -33,6 +33,12 @@ wok = false
 [pot.stove]
 # Where.
 place = ""
+# Whoever eats from it. [reload]
+[guest]
+# Bowls. [reload]
+bowls = 1
+# Where. [reload]
+seat = ""
 "#;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,6 +48,7 @@ struct Kitchen {
     work: Work,
     pot: Pot,
     pots: BTreeMap<String, Pot>,
+    guest: Guest,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,6 +63,14 @@ struct Pot {
     wok: bool,
     spices: BTreeMap<String, String>,
     stove: Stove,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    guests: BTreeMap<String, Guest>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Guest {
+    bowls: u8,
+    seat: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,18 +79,29 @@ struct Stove {
 }
 
 impl Settings for Kitchen {
-    const RELOADABLE: &'static [&'static str] = &["pot.heat"];
-    const TEMPLATES: &'static [Template] = &[Template {
-        defaults: "pot",
-        instances: "pots",
-        listed: Some("work.names"),
-    }];
+    const RELOADABLE: &'static [&'static str] = &["pot.heat", "guest"];
+    const TEMPLATES: &'static [Template] = &[
+        Template {
+            defaults: "pot",
+            instances: "pots",
+            listed: Some("work.names"),
+        },
+        Template {
+            defaults: "guest",
+            instances: "pots.*.guests",
+            listed: None,
+        },
+    ];
 
     fn check(&self, problems: &mut Problems<'_>) {
         problems.require("pot.heat", self.pot.heat < 10, "must be less than 10");
         for (name, pot) in &self.pots {
             let key = format!("pots.{name}.heat");
             problems.require(&key, pot.heat < 10, "must be less than 10");
+            for (guest, config) in &pot.guests {
+                let key = format!("pots.{name}.guests.{guest}.seat");
+                problems.require(&key, !config.seat.is_empty(), "must be somewhere");
+            }
         }
     }
 
@@ -266,5 +292,57 @@ fn instances_come_and_go_with_the_list_that_names_them() {
     assert_eq!(pending, ["pots.b.heat", "pots.c.heat", "work.names"]);
     let settings = &reload.loaded.settings;
     assert_eq!((settings.pots["a"].heat, settings.pots["b"].heat), (4, 3));
+    drop(layers);
+}
+
+#[test]
+fn an_instance_has_instances_of_another_template_in_it() {
+    let layers = Layers::new()
+        .file("[guest]\nbowls = 2\n[pots.b]\nheat = 3\n[pots.b.guests.anne]\nseat = \"left\"")
+        .flag("pots.b.guests.carl.seat=right")
+        .variable("DISTJOB_POTS__B__GUESTS__CARL__BOWLS", "5");
+    assert!(pot(&layers, "a").guests.is_empty());
+    let b = pot(&layers, "b");
+    assert_eq!((b.heat, b.guests.len()), (3, 2));
+    assert_eq!((b.guests["anne"].bowls, &*b.guests["anne"].seat), (2, "left"));
+    assert_eq!((b.guests["carl"].bowls, &*b.guests["carl"].seat), (5, "right"));
+    let printed = kitchen(&layers).unwrap().to_toml();
+    assert!(printed.contains("[pots.b.guests.carl]\nbowls = 5"), "{printed}");
+    let again = kitchen(&Layers::new().file(&printed)).unwrap();
+    assert_eq!(again.settings.pots["b"], b);
+}
+
+#[test]
+fn mistakes_in_an_instance_within_an_instance_are_named_as_they_are_written() {
+    let problems = kitchen(
+        &Layers::new()
+            .file(
+                "[pots.b.guests.anne]\nbowl = 3\n[pots.b.guests]\ncarl = 1\n[pot.guests.dora]\nseat = \"x\"",
+            )
+            .flag("pots.a.guests.emil.bowls=2"),
+    )
+    .unwrap_err();
+    assert_eq!(
+        problems,
+        [
+            "/etc/distjob/toy.toml:6: unknown key `pot.guests.dora.seat`; the nearest known key is `guest.seat`",
+            "/etc/distjob/toy.toml:2: unknown key `pots.b.guests.anne.bowl`; the nearest known key is \
+             `pots.b.guests.anne.bowls`",
+            "/etc/distjob/toy.toml:4: `pots.b.guests.carl`: found the integer 1, expected a table",
+            "embedded default: `pots.a.guests.emil.seat` must be somewhere",
+        ]
+    );
+}
+
+#[test]
+fn a_reload_takes_over_an_instance_within_an_instance_that_comes_and_one_that_changes() {
+    let layers = Layers::new().file("[pots.b.guests.anne]\nseat = \"left\"");
+    let loaded = kitchen(&layers).unwrap();
+    let layers = layers.file("[pots.b.guests.anne]\nseat = \"right\"\n[pots.b.guests.carl]\nseat = \"left\"");
+    let reload = loaded.reload().unwrap();
+    let applied: Vec<_> = reload.applied.iter().map(|change| &*change.key).collect();
+    assert_eq!(applied, ["pots.b.guests.anne.seat", "pots.b.guests.carl.seat"]);
+    let guests = &reload.loaded.settings.pots["b"].guests;
+    assert_eq!((&*guests["anne"].seat, &*guests["carl"].seat), ("right", "left"));
     drop(layers);
 }
