@@ -10,6 +10,8 @@
 //! | `<prefix>{<id>}:freed` | list | ranges that were given back, `lo:hi:attempts` |
 //! | `<prefix>{<id>}:results` | hash | `lo` → `upto:` and the packed outcomes of `[lo, upto)` |
 //! | `<prefix>rate:{<queue>}` | hash, expires | a queue's bucket of tokens: `parts`, `per`, `at` |
+//! | `<prefix>run:batches` | hash | id of a batch that a submitter took out of a list or stream → its queue |
+//! | `<prefix>run:batch:<id>` | list | the payloads of that batch, until they are a job |
 //! | `<prefix>ledger` | string | the creation zxid of `<root>/jobs`: to which ledger this store belongs |
 //!
 //! A plain list's whole key is the id, and the id stands in braces in all the others: one hash slot a job.
@@ -50,6 +52,18 @@ impl KeyScheme {
     #[must_use]
     pub fn rate(&self, queue: &QueueName) -> String {
         format!("{}rate:{{{queue}}}", self.prefix)
+    }
+
+    /// Where the batches are named that submitters took out of lists and streams.
+    #[must_use]
+    pub fn run_batches(&self) -> String {
+        format!("{}run:batches", self.prefix)
+    }
+
+    /// The tasks of one of these batches, which will be the job of this id.
+    #[must_use]
+    pub fn run_batch(&self, id: &JobId) -> String {
+        format!("{}run:batch:{id}", self.prefix)
     }
 
     /// The list that `source` stands for.

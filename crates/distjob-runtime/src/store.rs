@@ -44,6 +44,7 @@ pub(crate) use retry::backoff;
 pub use retry::retrying;
 pub use scan::{MetaEntry, MetaPage};
 pub use scripts::scripts;
+pub use server::connect;
 
 use crate::config::RedisConfig;
 

@@ -101,6 +101,15 @@ impl Dial for RedisDial {
     }
 }
 
+/// A connection to the server of these settings for what is not about a job, apart from those of any
+/// [`JobStore`](super::JobStore): one attempt, and sure that the server may write. It does not connect again.
+///
+/// # Errors
+/// When the URL makes no sense, the server cannot be reached, or does not serve.
+pub async fn connect(settings: &StoreSettings) -> Result<MultiplexedConnection, RedisError> {
+    RedisDial::new(settings)?.dial_one().await
+}
+
 impl RedisLine {
     /// Runs a script; gives it to the server first when that does not know it.
     fn run<'a, T: 'a>(
