@@ -10,7 +10,7 @@ mod stage;
 mod table;
 mod tail;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 
 use self::table::Table;
@@ -58,20 +58,7 @@ pub(crate) fn bench(order: &Order) -> Result<Verdict> {
             "executor-d",
         ]))?;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("start the async runtime")?;
-    runtime.block_on(async {
-        tokio::select! {
-            verdict = measure(handlers) => verdict,
-            () = interrupts.caught() => {
-                eprintln!("\ninterrupted: everything that was started is stopped and removed");
-                Ok(Verdict::Failed)
-            }
-        }
-    })
+    interrupts.play(measure(handlers))
 }
 
 async fn measure(handlers: &Handlers) -> Result<Verdict> {

@@ -39,21 +39,6 @@ pub(crate) fn demo() -> Result<Verdict> {
         "--package",
         "distjobctl",
     ]))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .context("start the async runtime")?;
-    runtime.block_on(async {
-        tokio::select! {
-            verdict = play::play() => {
-                verdict.with_context(|| format!("play the demo (with {KEEP}=1 the logs of all programs stay)"))
-            }
-            // What the play had started goes with it.
-            () = interrupts.caught() => {
-                eprintln!("\ninterrupted: everything that was started is stopped and removed");
-                Ok(Verdict::Failed)
-            }
-        }
-    })
+    let verdict = interrupts.play(play::play());
+    verdict.with_context(|| format!("play the demo (with {KEEP}=1 the logs of all programs stay)"))
 }

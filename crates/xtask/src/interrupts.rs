@@ -13,9 +13,9 @@ use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
-use tokio::sync::watch;
+use tokio::{runtime::Builder, sync::watch};
 
-use crate::shell::shown;
+use crate::{shell::shown, steps::Verdict};
 
 /// SIGINT, SIGTERM and SIGHUP no longer end this process once this exists; they are passed on to the command that runs.
 pub(crate) struct Interrupts {
@@ -84,8 +84,23 @@ impl Interrupts {
         status.with_context(|| format!("await {}", shown(command)))
     }
 
+    /// Runs `story` to its end in a runtime of its own, or until a signal is caught: then it is dropped, and with it what
+    /// it had started.
+    pub(crate) fn play(&self, story: impl Future<Output = Result<Verdict>>) -> Result<Verdict> {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.context("start the async runtime")?.block_on(async {
+            tokio::select! {
+                verdict = story => verdict,
+                () = self.caught() => {
+                    eprintln!("\ninterrupted: everything that was started is stopped and removed");
+                    Ok(Verdict::Failed)
+                }
+            }
+        })
+    }
+
     /// Returns once a signal was caught. Cancellation safe.
-    pub(crate) async fn caught(&self) {
+    async fn caught(&self) {
         // The sender lives as long as this does, so the wait ends only with a signal.
         self.shared
             .caught
