@@ -31,6 +31,20 @@ enum Command {
     /// Submitting under an --id that was used before changes nothing and is a success: "already submitted" on stderr,
     /// nothing on stdout. That is remembered while the job is there, and afterwards for the watchers' tombstone_ttl.
     Once(Order),
+    /// Serve: take tasks in where they arise, and make jobs of them, until asked to stop
+    ///
+    /// Files that are moved into a directory, lines over a socket, HTTP requests, items of a list or a stream in Redis: what
+    /// a place was given to in the tables below [run]. What was acknowledged is safe.
+    Run,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Submit one input and end.
+    Once(Order),
+    /// Serve until asked to stop.
+    Run,
 }
 
 /// What to submit, and how.
@@ -74,38 +88,26 @@ impl Args {
     ///
     /// # Errors
     /// A mistake of usage that no single flag shows.
-    pub fn order(&self) -> Result<Order, clap::Error> {
+    pub fn work(&self) -> Result<Work, clap::Error> {
         let usage = |kind, message: String| Err(Self::command().error(kind, message));
-        let Some(Command::Once(order)) = &self.command else {
-            if self.common.check_config || self.common.print_config {
-                return Ok(Order::nothing());
+        let order = match &self.command {
+            Some(Command::Once(order)) => order,
+            Some(Command::Run) => return Ok(Work::Run),
+            // What is only looked at is the same for all.
+            None if self.common.check_config || self.common.print_config => return Ok(Work::Run),
+            None => {
+                return usage(
+                    ErrorKind::MissingSubcommand,
+                    "say what to do: submitter once, submitter run, or submitter --help".to_owned(),
+                );
             }
-            return usage(
-                ErrorKind::MissingSubcommand,
-                "say what to do: submitter once, or submitter --help".to_owned(),
-            );
         };
         match &order.id {
             Some(id) if order.batch.is_some() && id.as_str().len() > STEM_BYTES_MAX => usage(
                 ErrorKind::ValueValidation,
                 format!("with --batch an --id has at most {STEM_BYTES_MAX} characters: a number is appended"),
             ),
-            _ => Ok(order.clone()),
-        }
-    }
-}
-
-impl Order {
-    /// For a start that will do no more than look at the configuration.
-    const fn nothing() -> Self {
-        Self {
-            file: None,
-            queue: None,
-            id: None,
-            batch: None,
-            deadline: None,
-            timeout: None,
-            random_numbers: None,
+            _ => Ok(Work::Once(order.clone())),
         }
     }
 }
@@ -115,8 +117,15 @@ mod tests {
     use super::*;
 
     fn order(line: &str) -> Result<Order, String> {
+        match work(line)? {
+            Work::Once(order) => Ok(order),
+            Work::Run => Err("no order".to_owned()),
+        }
+    }
+
+    fn work(line: &str) -> Result<Work, String> {
         Args::try_parse_from(line.split_whitespace())
-            .and_then(|args| args.order())
+            .and_then(|args| args.work())
             .map_err(|error| error.to_string())
     }
 
@@ -160,6 +169,6 @@ mod tests {
 
     #[test]
     fn looking_at_the_configuration_needs_no_order() {
-        assert!(order("submitter --check-config").is_ok());
+        assert!(work("submitter --check-config").is_ok());
     }
 }

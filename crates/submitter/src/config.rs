@@ -1,12 +1,14 @@
 //! The program's configuration, `config/submitter.toml`.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use distjob_core::QueueName;
 use distjob_runtime::config::{
-    AdminConfig, LogConfig, Problems, RedisConfig, Settings, ZooKeeperConfig, duration, size,
+    AdminConfig, LogConfig, Problems, RedisConfig, Settings, Template, ZooKeeperConfig, duration, size,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::run::config::{QueueConfig, RELOADABLE, RunConfig};
 
 /// The file as it is shipped: documentation and default.
 pub const EMBEDDED_CONFIG: &str = include_str!("../../../config/submitter.toml");
@@ -30,10 +32,26 @@ pub struct Config {
     pub redis: RedisConfig,
     /// What goes to stderr.
     pub log: LogConfig,
-    /// Not used: the program ends by itself.
+    /// Metrics and health of the service.
     pub admin: AdminConfig,
     /// The submitter itself.
     pub submitter: SubmitterConfig,
+    /// When the service closes a job, for every queue that says nothing else. Not for use: see [`Self::of_queue`].
+    pub queue: QueueConfig,
+    /// The queues that something is said of, complete. Not for use: see [`Self::of_queue`].
+    // Absent only where the shipped file is read past the loader: then all are as `queue` says.
+    #[serde(default)]
+    pub queues: BTreeMap<QueueName, QueueConfig>,
+    /// The service.
+    pub run: RunConfig,
+}
+
+impl Config {
+    /// When the service closes a job of this queue.
+    #[must_use]
+    pub fn of_queue(&self, queue: &QueueName) -> &QueueConfig {
+        self.queues.get(queue).unwrap_or(&self.queue)
+    }
 }
 
 /// `[submitter]`.
@@ -59,6 +77,13 @@ pub struct SubmitterConfig {
 }
 
 impl Settings for Config {
+    const RELOADABLE: &'static [&'static str] = RELOADABLE;
+    const TEMPLATES: &'static [Template] = &[Template {
+        defaults: "queue",
+        instances: "queues",
+        listed: None,
+    }];
+
     fn check(&self, problems: &mut Problems<'_>) {
         self.zookeeper.check(problems);
         self.redis.check(problems);
@@ -87,6 +112,11 @@ impl Settings for Config {
         );
         let ttl_fits = (1..=86_400 * 365).contains(&staging_ttl.as_secs());
         problems.require("submitter.staging_ttl", ttl_fits, "must be from 1s to 365 days");
+        self.queue.check("queue", problems);
+        for (name, queue) in &self.queues {
+            queue.check(&format!("queues.{name}"), problems);
+        }
+        self.run.check(problems);
     }
 
     fn log(&self) -> &LogConfig {

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use distjob_runtime::chance;
 use tokio::sync::mpsc;
 
@@ -15,7 +15,7 @@ use crate::{
     cli::Order,
     config::SubmitterConfig,
     lines::{InputError, Lines},
-    pieces::{Cut, Piece, Pieces},
+    pieces::{Cut, JobCut, Piece, Pieces},
     random::RandomNumbers,
 };
 
@@ -97,11 +97,11 @@ impl Input {
     }
 
     /// Begins to read.
-    pub(crate) fn feed(self, config: &SubmitterConfig, job_tasks: Option<u64>) -> anyhow::Result<Feed> {
+    pub(crate) fn feed(self, config: &SubmitterConfig, job: JobCut) -> anyhow::Result<Feed> {
         let cut = Cut {
             batch_bytes: config.push_max_bytes,
             batch_tasks: config.push_max_tasks,
-            job_tasks,
+            job,
         };
         let (sender, pieces) = mpsc::channel(READ_AHEAD);
         let tasks = self.tasks;
@@ -136,16 +136,21 @@ pub(crate) struct Feed {
 
 impl Feed {
     /// The next piece, `None` after the last. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`Feed::piece`], and of which input.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Piece>> {
+        let piece = self.piece().await;
+        piece.with_context(|| format!("failed to submit {}", self.name))
+    }
+
+    /// The next piece, `None` after the last. Cancel safe.
+    ///
+    /// # Errors
+    /// When the input cannot be submitted; nothing follows then.
+    pub(crate) async fn piece(&mut self) -> Result<Option<Piece>, InputError> {
         // The end is said, not concluded from silence: a reader that died must not make the input look shorter.
-        let piece = self
-            .pieces
-            .recv()
-            .await
-            .ok_or_else(|| anyhow!("failed to read {}: its reader ended before it did", self.name))?;
-        piece
-            .transpose()
-            .with_context(|| format!("failed to submit {}", self.name))
+        self.pieces.recv().await.ok_or(InputError::Cut)?.transpose()
     }
 }
 
@@ -167,7 +172,7 @@ mod tests {
             max_task_bytes: 100,
             staging_ttl: std::time::Duration::ZERO,
         };
-        input.feed(&config, None).unwrap()
+        input.feed(&config, JobCut::WHOLE).unwrap()
     }
 
     #[tokio::test]
@@ -183,7 +188,7 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_dies_is_not_taken_for_the_end_of_the_input() {
         let mut feed = feed(std::iter::from_fn(|| panic!("this panic is part of the test")));
-        let error = feed.next().await.unwrap_err().to_string();
-        assert_eq!(error, "failed to read a test: its reader ended before it did");
+        let error = format!("{:#}", feed.next().await.unwrap_err());
+        assert_eq!(error, "failed to submit a test: its reader ended before it did");
     }
 }

@@ -24,12 +24,12 @@ mod config;
 mod deadline;
 mod feed;
 mod lines;
-mod once;
+pub mod once;
 mod pieces;
 mod progress;
 mod random;
+pub mod run;
 pub mod staging;
 
-pub use cli::{Args, Order};
+pub use cli::{Args, Order, Work};
 pub use config::{Config, EMBEDDED_CONFIG, SubmitterConfig};
-pub use once::run;

@@ -23,6 +23,9 @@ pub(crate) enum InputError {
         /// What [`Lines::new`] was told.
         limit: u64,
     },
+    /// Who read it is no more.
+    #[error("its reader ended before it did")]
+    Cut,
 }
 
 /// The lines of an input, one after another, none of them longer than a limit. Ends after the first error.

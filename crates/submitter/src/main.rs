@@ -4,17 +4,20 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use distjob_runtime::program::Program;
-use submitter::{Args, EMBEDDED_CONFIG, run};
+use submitter::{Args, EMBEDDED_CONFIG, Work, once, run};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let order = match args.order() {
-        Ok(order) => order,
+    let work = match args.work() {
+        Ok(work) => work,
         Err(error) => error.exit(),
     };
     let program = Program {
         name: "submitter",
         embedded_config: EMBEDDED_CONFIG,
     };
-    program.tool(&args.common, |settings, stop| run(settings, order, stop))
+    match work {
+        Work::Once(order) => program.tool(&args.common, |settings, stop| once::run(settings, order, stop)),
+        Work::Run => program.daemon(&args.common, run::serve),
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
     commits::Commits,
     config::Config,
     feed::{Feed, Input},
-    pieces::Piece,
+    pieces::{JobCut, Piece},
     progress::Progress,
     staging::{Staging, interrupted},
 };
@@ -47,7 +47,10 @@ pub async fn run(config: Arc<Config>, order: Order, stop: Stop) -> anyhow::Resul
     stop.unless_requested(reach.ensure_belonging())
         .await
         .unwrap_or_else(|| Err(interrupted()))?;
-    let feed = input.feed(&config.submitter, order.batch)?;
+    let feed = input.feed(
+        &config.submitter,
+        order.batch.map_or(JobCut::WHOLE, JobCut::of_tasks),
+    )?;
     let mut submitter = Submitter {
         reach: Arc::clone(&reach),
         queue: order.queue.unwrap_or_else(|| config.submitter.queue.clone()),

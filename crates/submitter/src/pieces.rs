@@ -18,9 +18,61 @@ pub(crate) struct Cut {
     pub(crate) batch_bytes: u64,
     /// Most tasks in one [`Piece::Tasks`].
     pub(crate) batch_tasks: u64,
-    /// Tasks in a job. `None`: the whole input is one job, and an empty input a job without tasks; with a number an
-    /// empty input is no job at all.
-    pub(crate) job_tasks: Option<u64>,
+    /// When a job is full.
+    pub(crate) job: JobCut,
+}
+
+/// When a job is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JobCut {
+    /// Most tasks in a job.
+    pub(crate) tasks: u64,
+    /// Most bytes in a job, unless a single task has more.
+    pub(crate) bytes: u64,
+    /// What an input without tasks is.
+    pub(crate) empty: Empty,
+}
+
+impl JobCut {
+    /// Never: the whole input is one job, even when it is empty.
+    pub(crate) const WHOLE: Self = Self {
+        tasks: u64::MAX,
+        bytes: u64::MAX,
+        empty: Empty::IsAJob,
+    };
+
+    /// With so many tasks; an empty input is no job at all.
+    pub(crate) const fn of_tasks(tasks: u64) -> Self {
+        Self {
+            tasks,
+            bytes: u64::MAX,
+            empty: Empty::IsNothing,
+        }
+    }
+}
+
+/// What an input without tasks is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Empty {
+    /// A job without tasks.
+    IsAJob,
+    /// No job.
+    IsNothing,
+}
+
+/// `tasks` in runs of so many tasks and bytes at most, each of one task at least.
+pub(crate) fn runs(tasks: &[Vec<u8>], tasks_max: u64, bytes_max: u64) -> impl Iterator<Item = &[Vec<u8>]> {
+    let mut rest = tasks;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fitting = rest.iter().enumerate().take_while(|(index, task)| {
+            bytes += task.len() as u64;
+            *index == 0 || ((*index as u64) < tasks_max && bytes <= bytes_max)
+        });
+        let (run, behind) = rest.split_at(fitting.count());
+        rest = behind;
+        (!run.is_empty()).then_some(run)
+    })
 }
 
 /// The pieces of a stream of tasks. After an error nothing follows: no job ends that is not complete.
@@ -32,6 +84,10 @@ pub(crate) struct Pieces<I> {
     next: Option<Vec<u8>>,
     /// Tasks of the current job that were given out.
     given: u64,
+    /// Their bytes.
+    given_bytes: u64,
+    /// Jobs that were ended.
+    jobs: u64,
     state: State,
 }
 
@@ -55,13 +111,15 @@ where
             cut,
             next: None,
             given: 0,
+            given_bytes: 0,
+            jobs: 0,
             state: State::Open,
         }
     }
 
     /// The next batch; empty when the input has ended or the current job is full.
     fn batch(&mut self) -> Result<Vec<Vec<u8>>, InputError> {
-        let room = self.cut.job_tasks.map_or(u64::MAX, |tasks| tasks - self.given);
+        let room = self.cut.job.tasks.max(1) - self.given;
         let most = room.min(self.cut.batch_tasks.max(1));
         let (mut batch, mut bytes) = (Vec::new(), 0);
         while (batch.len() as u64) < most {
@@ -70,20 +128,25 @@ where
                 break;
             };
             let task = task?;
-            bytes += task.len() as u64;
-            if bytes > self.cut.batch_bytes && !batch.is_empty() {
+            let longer = bytes + task.len() as u64;
+            let is_full = longer > self.cut.batch_bytes && !batch.is_empty();
+            let of_job = self.given_bytes.saturating_add(longer);
+            let is_last = of_job > self.cut.job.bytes && self.given + batch.len() as u64 > 0;
+            if is_full || is_last {
                 self.next = Some(task);
                 break;
             }
+            bytes = longer;
             batch.push(task);
         }
         self.given += batch.len() as u64;
+        self.given_bytes = self.given_bytes.saturating_add(bytes);
         Ok(batch)
     }
 
     /// Whether the current job is one although the input has ended.
     const fn is_job(&self) -> bool {
-        self.given > 0 || self.cut.job_tasks.is_none()
+        self.given > 0 || (self.jobs == 0 && matches!(self.cut.job.empty, Empty::IsAJob))
     }
 }
 
@@ -107,7 +170,8 @@ where
         match self.state {
             // No batch although there may be more: the job is full.
             State::Open => {
-                self.given = 0;
+                (self.given, self.given_bytes) = (0, 0);
+                self.jobs += 1;
                 Some(Ok(Piece::JobEnd))
             }
             State::Drained => {
@@ -126,7 +190,7 @@ mod tests {
     const WHOLE: Cut = Cut {
         batch_bytes: 1000,
         batch_tasks: 1000,
-        job_tasks: None,
+        job: JobCut::WHOLE,
     };
 
     /// `"ab|c/"`: two batches, then the end of a job.
@@ -149,7 +213,7 @@ mod tests {
     #[test]
     fn with_a_size_each_so_many_tasks_are_a_job_and_an_empty_input_is_none() {
         let jobs_of = |tasks| Cut {
-            job_tasks: Some(tasks),
+            job: JobCut::of_tasks(tasks),
             ..WHOLE
         };
         assert_eq!(cut(&["a", "b", "c"], jobs_of(2)), "ab|/c|/");
@@ -160,10 +224,10 @@ mod tests {
 
     #[test]
     fn batches_are_bounded_in_tasks_and_in_bytes_but_hold_one_task_at_least() {
-        let cut_at = |batch_tasks, batch_bytes, job_tasks| Cut {
+        let cut_at = |batch_tasks, batch_bytes, job_tasks: Option<u64>| Cut {
             batch_bytes,
             batch_tasks,
-            job_tasks,
+            job: job_tasks.map_or(JobCut::WHOLE, JobCut::of_tasks),
         };
         assert_eq!(cut(&["a", "b", "c"], cut_at(2, 100, None)), "ab|c|/");
         assert_eq!(
@@ -172,6 +236,38 @@ mod tests {
         );
         assert_eq!(cut(&["aa", "bb", "cc"], cut_at(9, 4, Some(3))), "aabb|cc|/");
         assert_eq!(cut(&["aa", "bb", "cc"], cut_at(9, 3, Some(2))), "aa|bb|/cc|/");
+    }
+
+    #[test]
+    fn a_job_is_bounded_in_bytes_and_holds_one_task_at_least() {
+        let of_bytes = |bytes, empty| Cut {
+            job: JobCut {
+                tasks: 3,
+                bytes,
+                empty,
+            },
+            ..WHOLE
+        };
+        let cut_at = |tasks: &[&str], bytes| cut(tasks, of_bytes(bytes, Empty::IsNothing));
+        assert_eq!(
+            cut_at(&["aa", "bb", "c", "dddddd", "e"], 4),
+            "aabb|/c|/dddddd|/e|/"
+        );
+        assert_eq!(cut_at(&["a", "b", "c", "d"], 100), "abc|/d|/");
+        assert_eq!(cut(&[], of_bytes(4, Empty::IsAJob)), "/");
+        assert_eq!(cut(&["a", "b", "c"], of_bytes(4, Empty::IsAJob)), "abc|/");
+    }
+
+    #[test]
+    fn runs_hold_all_tasks_in_their_order() {
+        let tasks = ["aa", "bb", "c", "dddddd", "e"].map(|task| task.as_bytes().to_vec());
+        let lengths = |tasks_max, bytes_max| -> Vec<usize> {
+            runs(&tasks, tasks_max, bytes_max).map(<[Vec<u8>]>::len).collect()
+        };
+        assert_eq!(lengths(10, 100), [5]);
+        assert_eq!(lengths(2, 100), [2, 2, 1]);
+        assert_eq!(lengths(10, 4), [2, 1, 1, 1]);
+        assert_eq!(runs(&[], 1, 1).count(), 0);
     }
 
     #[test]

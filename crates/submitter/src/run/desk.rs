@@ -1,0 +1,275 @@
+//! Where every intake hands in: tasks become jobs here.
+
+use std::{sync::Arc, time::Duration};
+
+use distjob_core::{JobId, QueueName, submission::numbered};
+use distjob_runtime::{chance, reach::Reach, shutdown::Stop};
+use tokio::{sync::Semaphore, time::sleep};
+use tracing::{debug, warn};
+
+use super::{gate::Gate, metrics::RunMetrics};
+use crate::{
+    config::SubmitterConfig,
+    feed::Feed,
+    lines::InputError,
+    pieces::{Piece, runs},
+    staging::{Staging, Submitted},
+};
+
+/// Jobs that are staged or committed at once.
+const AT_ONCE: usize = 32;
+
+/// The first pause after an attempt that failed.
+const PAUSE_INITIAL: Duration = Duration::from_millis(200);
+
+/// The longest.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Why something was not submitted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SubmitError {
+    /// It is no input: nothing that is done again would help.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// Its id was used for something else.
+    #[error("the id {id} was used before for another job: {difference}")]
+    Taken {
+        /// The id.
+        id: JobId,
+        /// In what that job differs.
+        difference: String,
+    },
+    /// The service ends, and the time that it had for that is over. Whether it is a job nobody knows; the same id makes
+    /// it one job, however often it is submitted.
+    #[error("the service is ending")]
+    Ending,
+    /// A store did not do its part. It may be a job nevertheless; the same id makes it one job.
+    #[error("{0:#}")]
+    Failed(anyhow::Error),
+}
+
+/// What became of an input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Handed {
+    /// Its jobs in their order, each of them safe.
+    pub(crate) jobs: Vec<JobId>,
+    /// How many tasks they have together.
+    pub(crate) tasks: u64,
+    /// How many of the jobs were there before.
+    pub(crate) before: usize,
+}
+
+/// Makes jobs, for as long as the service lives.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) reach: Arc<Reach>,
+    pub(crate) gate: Gate,
+    pub(crate) metrics: RunMetrics,
+    pub(crate) settings: SubmitterConfig,
+    /// Requested when the time for ending is over.
+    pub(crate) end: Stop,
+    at_once: Semaphore,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        reach: Arc<Reach>,
+        gate: Gate,
+        metrics: RunMetrics,
+        settings: SubmitterConfig,
+        end: Stop,
+    ) -> Self {
+        Self {
+            reach,
+            gate,
+            metrics,
+            settings,
+            end,
+            at_once: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// Makes jobs of an input, as its pieces say: the first under the id `stem`, the others under `<stem>-0002` and so on.
+    /// Each job is committed as soon as its tasks are read, and `safe` hears of it; memory holds a few pieces. One attempt:
+    /// with a store away it fails after `[submitter] timeout`. The same input under the same stem may be handed in again,
+    /// and changes nothing then.
+    ///
+    /// # Errors
+    /// Says what became of the rest, when it was not all submitted; the jobs that `safe` heard of are safe. Cancel safe but
+    /// for a job that is being committed: hand the input in again.
+    pub(crate) async fn submit(
+        &self,
+        stem: &JobId,
+        queue: &QueueName,
+        mut feed: Feed,
+        mut safe: impl FnMut(&JobId),
+    ) -> Result<Handed, SubmitError> {
+        let mut handed = Handed::default();
+        let mut staging: Option<Staging> = None;
+        let read = self.unless_ending(async {
+            loop {
+                let piece = match &staging {
+                    Some(staging) => staging.kept_alive(feed.piece()).await?,
+                    None => feed.piece().await?,
+                };
+                match piece {
+                    None => return Ok(()),
+                    Some(Piece::Tasks(tasks)) => {
+                        let current = match &mut staging {
+                            Some(staging) => staging,
+                            None => staging.insert(self.begin_part(stem, queue, handed.jobs.len()).await?),
+                        };
+                        current.push(&tasks).await.map_err(SubmitError::Failed)?;
+                    }
+                    Some(Piece::JobEnd) => {
+                        let complete = match staging.take() {
+                            Some(staging) => staging,
+                            // A job without tasks.
+                            None => self.begin_part(stem, queue, handed.jobs.len()).await?,
+                        };
+                        let (id, tasks) = (complete.id().clone(), complete.count());
+                        if self.commit(complete).await? {
+                            handed.before += 1;
+                        }
+                        safe(&id);
+                        handed.jobs.push(id);
+                        handed.tasks += tasks;
+                    }
+                }
+            }
+        });
+        let outcome = read.await;
+        if let Some(incomplete) = staging.take() {
+            incomplete.abandon().await;
+        }
+        outcome.map(|()| handed)
+    }
+
+    /// Makes one job of tasks that are in memory, under an id of its own. One attempt, as [`Desk::submit`].
+    ///
+    /// # Errors
+    /// It is not known to be safe. To be repeated under the same id.
+    pub(crate) async fn submit_tasks(
+        &self,
+        id: &JobId,
+        queue: &QueueName,
+        tasks: &[Vec<u8>],
+    ) -> Result<(), SubmitError> {
+        // Never closed.
+        let _turn = self.at_once.acquire().await;
+        self.unless_ending(async {
+            let mut staging = self.begin(id.clone(), queue)?;
+            let most = (self.settings.push_max_tasks, self.settings.push_max_bytes);
+            for run in runs(tasks, most.0, most.1) {
+                if let Err(error) = staging.push(run).await {
+                    staging.abandon().await;
+                    return Err(SubmitError::Failed(error));
+                }
+            }
+            self.commit(staging).await.map(|_| ())
+        })
+        .await
+    }
+
+    /// [`Desk::submit_tasks`] again and again until it is safe, whatever the stores do meanwhile.
+    ///
+    /// # Errors
+    /// Only such that no further attempt would change, and the end of the service.
+    pub(crate) async fn surely_submit_tasks(
+        &self,
+        id: &JobId,
+        queue: &QueueName,
+        tasks: &[Vec<u8>],
+    ) -> Result<(), SubmitError> {
+        self.surely(id, || self.submit_tasks(id, queue, tasks)).await
+    }
+
+    /// Makes an `attempt` again and again, with growing pauses, until it succeeds or fails for good. `id` is for the log.
+    ///
+    /// # Errors
+    /// All but [`SubmitError::Failed`].
+    pub(crate) async fn surely<T, F>(
+        &self,
+        id: &JobId,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, SubmitError>
+    where
+        F: Future<Output = Result<T, SubmitError>>,
+    {
+        let mut pause = PAUSE_INITIAL;
+        let mut attempts: u64 = 0;
+        loop {
+            attempts += 1;
+            match attempt().await {
+                Err(SubmitError::Failed(error)) => {
+                    self.metrics.failures.inc();
+                    if attempts == 1 {
+                        warn!(job.id = %id, error = format!("{error:#}"), "failed to submit, trying again until it is safe");
+                    } else {
+                        debug!(job.id = %id, attempts, error = format!("{error:#}"), "failed to submit again");
+                    }
+                }
+                outcome => {
+                    if attempts > 1 && outcome.is_ok() {
+                        warn!(job.id = %id, attempts, "submitted at last");
+                    }
+                    return outcome;
+                }
+            }
+            let rest = sleep(chance::upper_half(pause));
+            if self.end.unless_requested(rest).await.is_none() {
+                return Err(SubmitError::Ending);
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Begins the job behind `earlier` ones of the same stem. What was submitted before is noticed, and not pushed again.
+    async fn begin_part(
+        &self,
+        stem: &JobId,
+        queue: &QueueName,
+        earlier: usize,
+    ) -> Result<Staging, SubmitError> {
+        let id = match earlier {
+            0 => stem.clone(),
+            _ => numbered(stem, earlier as u64 + 1).map_err(|error| SubmitError::Failed(error.into()))?,
+        };
+        let mut staging = self.begin(id, queue)?;
+        staging.look_first().await.map_err(SubmitError::Failed)?;
+        Ok(staging)
+    }
+
+    fn begin(&self, id: JobId, queue: &QueueName) -> Result<Staging, SubmitError> {
+        let reach = Arc::clone(&self.reach);
+        Staging::begin(reach, id, queue.clone(), self.settings.staging_ttl).map_err(SubmitError::Failed)
+    }
+
+    /// Whether it was submitted before.
+    async fn commit(&self, staging: Staging) -> Result<bool, SubmitError> {
+        let (id, tasks) = (staging.id().clone(), staging.count());
+        match staging.commit(&self.end).await.map_err(SubmitError::Failed)? {
+            Submitted::Created => {
+                debug!(job.id = %id, tasks, "submitted");
+                self.metrics.jobs.inc();
+                self.metrics.tasks.inc_by(tasks);
+                Ok(false)
+            }
+            Submitted::Before(None) => {
+                debug!(job.id = %id, "was submitted before");
+                Ok(true)
+            }
+            Submitted::Before(Some(difference)) => Err(SubmitError::Taken { id, difference }),
+        }
+    }
+
+    async fn unless_ending<T>(
+        &self,
+        work: impl Future<Output = Result<T, SubmitError>>,
+    ) -> Result<T, SubmitError> {
+        self.end
+            .unless_requested(work)
+            .await
+            .unwrap_or(Err(SubmitError::Ending))
+    }
+}
