@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::ensure;
 use distjob_core::{JobData, JobEntry, JobId, Layout, MemberName, Token, Zxid};
 use distjob_runtime::zk::{JobRead, Ledger, Lock, Locking, Session, SessionSettings, client::over_network};
 use harness::servers::zookeeper;
-use harness::{Proxy, SHARED_ZOOKEEPER, Wire, ZooKeeper};
+use harness::{Proxy, SHARED_ZOOKEEPER, Wire, ZooKeeper, eventually};
 use tempfile::TempDir;
 use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, Error, SessionId};
 
@@ -21,6 +22,17 @@ pub(crate) const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.wit
 
 /// How tests create znodes that go with their session.
 pub(crate) const EPHEMERAL: CreateOptions<'static> = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
+
+/// Takes a session's server away, until `proxy` accepts again, and waits for the session to notice.
+pub(crate) async fn disconnect(proxy: &Proxy, session: &Session) {
+    proxy.refuse().await;
+    proxy.cut();
+    eventually("the session notices", SOON, async || {
+        ensure!(!session.is_connected(), "connected");
+        Ok(())
+    })
+    .await;
+}
 
 /// A root znode of its own, with all directories, and a client past distjob's code.
 pub(crate) struct Site {

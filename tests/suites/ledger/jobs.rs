@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use distjob_core::{JobEntry, JobId};
 use distjob_runtime::zk::{JobChange, JobsView, Ledger};
 use futures::{StreamExt as _, stream};
@@ -10,7 +10,7 @@ use harness::eventually;
 use tokio::time::timeout;
 use zookeeper_client::{Acls, CreateMode, Error};
 
-use crate::fixture::{NEVER, PERSISTENT, SOON, Site, id};
+use crate::fixture::{NEVER, PERSISTENT, SOON, Site, disconnect, id};
 
 /// What a reader of a view knows.
 struct Reader {
@@ -227,13 +227,7 @@ async fn what_happens_while_the_view_is_cut_off_is_seen_afterwards() {
         site.put(&id(name), "subm=3").await;
     }
     reader.sees("all four", |known| known.len() == 4).await;
-    proxy.refuse().await;
-    proxy.cut();
-    eventually("the session notices", SOON, async || {
-        ensure!(!session.is_connected(), "connected");
-        Ok(())
-    })
-    .await;
+    disconnect(&proxy, &session).await;
     site.remove(&id("goes")).await;
     site.change(&id("changes"), "prcd=3").await;
     site.remove(&id("returns")).await;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use distjob_core::{QueueName, Switchboard};
 use distjob_runtime::zk::QueuesView;
 use harness::eventually;
 use tokio::time::timeout;
 use zookeeper_client::Error;
 
-use crate::fixture::{NEVER, PERSISTENT, SOON, Site};
+use crate::fixture::{NEVER, PERSISTENT, SOON, Site, disconnect};
 
 fn queue(name: &str) -> QueueName {
     QueueName::new(name).unwrap()
@@ -157,13 +157,7 @@ async fn what_is_switched_while_the_view_is_cut_off_is_seen_afterwards() {
     put(&site, "a", r#"{"paused":true}"#).await;
     sees_paused(&view, &["a"]).await;
     for name in ["b", "c", "d"] {
-        proxy.refuse().await;
-        proxy.cut();
-        eventually("the session notices", SOON, async || {
-            ensure!(!session.is_connected(), "connected");
-            Ok(())
-        })
-        .await;
+        disconnect(&proxy, &session).await;
         assert!(view.switchboard().is_known(), "the last ones stand");
         put(&site, name, r#"{"paused":true}"#).await;
         proxy.accept().await.unwrap();

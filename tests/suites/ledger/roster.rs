@@ -2,14 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use anyhow::ensure;
 use distjob_core::{Holder, MemberInfo, Role, Roster, Zxid};
 use distjob_runtime::zk::RosterView;
-use harness::eventually;
 use tokio::time::timeout;
 use zookeeper_client::{Acls, Client, CreateMode};
 
-use crate::fixture::{EPHEMERAL, NEVER, SOON, Site, member};
+use crate::fixture::{EPHEMERAL, NEVER, SOON, Site, disconnect, member};
 
 fn info(slots: u32) -> MemberInfo {
     MemberInfo {
@@ -128,13 +126,7 @@ async fn who_joined_or_left_while_the_view_was_cut_off_is_seen_afterwards() {
     join(&site, &other, "leaves").await;
     sees(&view, |roster| roster.members.len() == 1).await;
     for round in 0..5 {
-        proxy.refuse().await;
-        proxy.cut();
-        eventually("the session notices", SOON, async || {
-            ensure!(!session.is_connected(), "connected");
-            Ok(())
-        })
-        .await;
+        disconnect(&proxy, &session).await;
         let name = format!("joins-{round}");
         join(&site, &site.raw, &name).await;
         proxy.accept().await.unwrap();
