@@ -1,4 +1,4 @@
-//! Names: jobs, queues, members and submission tokens.
+//! Names: jobs, queues, members, submission tokens, groups and sinks.
 //!
 //! All of them are `[A-Za-z0-9_-]{1,64}`: safe as a znode, as a part of a Redis key, as a file name and on a command
 //! line, without any quoting. They are parsed once, at the edge; a value of one of these types is valid.
@@ -130,41 +130,70 @@ name! {
 }
 
 name! {
+    /// The name of a place where results go. A queue names the sinks that all must have the result of a job.
+    SinkName, "sink name"
+}
+
+name! {
     /// One attempt to submit a job. Two submitters of one job id never share a token, so their tasks never mix.
     Token, "submission token"
 }
 
-impl JobId {
-    /// The id of the one follow-up of job `self` in its life `life`: 32 hex digits, the same on whichever watcher asks.
+name! {
+    /// Jobs that belong together: when all of them are done, one job may follow them all.
+    GroupName, "group name"
+}
+
+impl SinkName {
+    /// The sink of queues that name no other.
     #[must_use]
-    pub fn follow_up(&self, life: Zxid) -> Self {
-        self.descendant(&[&life.to_string()])
+    pub fn default_sink() -> Self {
+        Self("default".into())
+    }
+}
+
+impl JobId {
+    /// The id of the follow-up of job `self` in its life `life` that `step` of its queue asks for: 32 hex digits, the same
+    /// on whichever watcher asks.
+    #[must_use]
+    pub fn follow_up(&self, life: Zxid, step: &str) -> Self {
+        descendant(self.as_str(), &[&life.to_string(), "then", step])
     }
 
     /// The id of the job that runs the failed tasks of job `self` in its life `life` again: 32 hex digits, always the
     /// same, so that asking for it twice makes one job.
     #[must_use]
     pub fn retry(&self, life: Zxid) -> Self {
-        self.descendant(&[&life.to_string(), "retry"])
+        descendant(self.as_str(), &[&life.to_string(), "retry"])
     }
+}
 
-    fn descendant(&self, what: &[&str]) -> Self {
-        let digest = what
-            .iter()
-            .fold(Sha256::new().chain_update(self.as_str()), |digest, part| {
-                digest.chain_update(":").chain_update(part)
-            });
-        let hex = digest
-            .finalize()
-            .iter()
-            .take(16)
-            .fold(String::with_capacity(32), |mut hex, byte| {
-                use fmt::Write as _;
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            });
-        Self(hex.into())
+impl GroupName {
+    /// The id of the job that `step` of their queue asks for when all jobs of this group are done, which was created in
+    /// the transaction `life`: 32 hex digits, the same on whichever watcher asks.
+    #[must_use]
+    pub fn joined(&self, life: Zxid, step: &str) -> JobId {
+        descendant(self.as_str(), &[&life.to_string(), "joined", step])
     }
+}
+
+/// An id that follows from names, none of which has a colon.
+fn descendant(from: &str, what: &[&str]) -> JobId {
+    let digest = what
+        .iter()
+        .fold(Sha256::new().chain_update(from), |digest, part| {
+            digest.chain_update(":").chain_update(part)
+        });
+    let hex = digest
+        .finalize()
+        .iter()
+        .take(16)
+        .fold(String::with_capacity(32), |mut hex, byte| {
+            use fmt::Write as _;
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+    JobId(hex.into())
 }
 
 impl Token {
@@ -230,7 +259,7 @@ mod tests {
         assert_eq!(id.retry(life), id.retry(life));
         assert_eq!(JobId::new(id.retry(life).as_str()), Ok(id.retry(life)));
         assert_ne!(id.retry(life), id.retry(later));
-        assert_ne!(id.retry(life), id.follow_up(life));
+        assert_ne!(id.retry(life), id.follow_up(life, "retry"));
         assert_ne!(id.retry(life), id.retry(life).retry(life));
         let token = Token::of_failed(life);
         assert_eq!(token.as_str(), "failed-0000000000000001");
@@ -238,11 +267,15 @@ mod tests {
     }
 
     #[test]
-    fn a_follow_up_has_its_own_id_for_each_life_of_its_parent() {
+    fn a_follow_up_has_its_own_id_for_each_step_and_each_life_of_its_parent() {
         let parent = JobId::new("nightly").unwrap();
-        let (first, second) = (parent.follow_up(Zxid::new(1)), parent.follow_up(Zxid::new(2)));
-        assert_ne!(first, second);
-        assert_eq!(first, parent.follow_up(Zxid::new(1)));
+        let follow_up = |life, step| parent.follow_up(Zxid::new(life), step);
+        let first = follow_up(1, "merge");
+        assert_ne!(first, follow_up(2, "merge"));
+        assert_ne!(first, follow_up(1, "count"));
+        assert_eq!(first, follow_up(1, "merge"));
+        let group = GroupName::new("nightly").unwrap();
+        assert_ne!(first, group.joined(Zxid::new(1), "merge"));
         assert_eq!(first.as_str().len(), 32);
         assert!(JobId::new(first.as_str()).is_ok());
     }

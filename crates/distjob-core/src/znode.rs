@@ -6,17 +6,20 @@
 //! ├── executors/<name> ephemeral    JSON: host, pid, version, …       who executes
 //! ├── watchers/<name>  ephemeral    JSON likewise                     who watches
 //! ├── watchlocks/<id>  ephemeral    the name of the watcher           who delivers this job
-//! └── queues/<queue>   persistent   JSON: paused                      optional
+//! ├── queues/<queue>   persistent   JSON: paused                      optional
+//! └── groups/<group>   persistent   <state>;queue=<queue>[;then=<ids>] see the module `group`
+//!     ├── pending/<id> persistent   nothing                           members that are not done
+//!     └── done/<id>    persistent   JSON: where its result is         members that are
 //! ```
 //!
-//! One znode per job, never one per task. With root `/` this is the layout of the program that distjob grew from.
+//! One znode per job, and one more per member of a group; never one per task. With root `/` this is the layout of the program that distjob grew from.
 
 use std::fmt;
 
-use crate::{JobId, MemberName, QueueName};
+use crate::{GroupName, JobId, MemberName, QueueName};
 
 /// The directories below the root that every program makes sure of.
-pub const DIRECTORIES: [&str; 5] = ["jobs", "executors", "watchers", "watchlocks", "queues"];
+pub const DIRECTORIES: [&str; 6] = ["jobs", "executors", "watchers", "watchlocks", "queues", "groups"];
 
 /// What a member is: decides under which directory it registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,6 +129,42 @@ impl Layout {
         format!("{}/queues/{name}", self.base)
     }
 
+    /// The directory of all groups.
+    #[must_use]
+    pub fn groups(&self) -> String {
+        self.directory("groups")
+    }
+
+    /// One group.
+    #[must_use]
+    pub fn group(&self, name: &GroupName) -> String {
+        format!("{}/groups/{name}", self.base)
+    }
+
+    /// The directory of the group's members that are not done.
+    #[must_use]
+    pub fn all_pending(&self, group: &GroupName) -> String {
+        format!("{}/pending", self.group(group))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn pending(&self, group: &GroupName, id: &JobId) -> String {
+        format!("{}/pending/{id}", self.group(group))
+    }
+
+    /// The directory of the group's members that are done.
+    #[must_use]
+    pub fn all_done(&self, group: &GroupName) -> String {
+        format!("{}/done", self.group(group))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn done(&self, group: &GroupName, id: &JobId) -> String {
+        format!("{}/done/{id}", self.group(group))
+    }
+
     /// The lock on one job.
     #[must_use]
     pub fn lock(&self, id: &JobId) -> String {
@@ -146,6 +185,9 @@ mod tests {
         let queue = QueueName::new("q").unwrap();
         assert_eq!(layout.queue(&queue), "/some/where/queues/q");
         assert_eq!(layout.members(Role::Executor), "/some/where/executors");
+        let group = GroupName::new("g").unwrap();
+        assert_eq!(layout.pending(&group, &id), "/some/where/groups/g/pending/a");
+        assert_eq!(layout.done(&group, &id), "/some/where/groups/g/done/a");
         let plain = Layout::new("/").unwrap();
         assert_eq!((plain.root(), plain.jobs()), ("/", "/jobs".to_owned()));
     }

@@ -35,7 +35,7 @@ impl Rules {
 
     /// The follow-up of the job `id`, when it has one: a follow-up has none itself.
     pub(crate) fn follow_up(&self, id: &JobId, life: Zxid) -> Option<JobId> {
-        (self.bounds.follow_up && *id == self.job).then(|| id.follow_up(life))
+        (self.bounds.follow_up && *id == self.job).then(|| id.follow_up(life, "next"))
     }
 
     /// Whether the views of this member may lag behind.

@@ -39,8 +39,8 @@ pub fn names(bytes: &[u8]) {
         keys(&scheme);
     }
     if let Ok(id) = JobId::new(text) {
-        let child = id.follow_up(Zxid::new(7));
-        assert!(is_name(child.as_str()) && child != id.follow_up(Zxid::new(8)));
+        let child = id.follow_up(Zxid::new(7), "next");
+        assert!(is_name(child.as_str()) && child != id.follow_up(Zxid::new(8), "next"));
     }
 }
 
