@@ -16,6 +16,8 @@ pub mod config;
 mod desk;
 mod gate;
 mod metrics;
+mod pressure;
+mod redis;
 mod stores;
 
 use std::{sync::Arc, time::Duration};
@@ -32,7 +34,9 @@ use distjob_runtime::{
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tracing::{info, warn};
 
-use self::{batches::Batches, desk::Desk, gate::Keeper, metrics::RunMetrics, stores::Stores};
+use self::{
+    batches::Batches, desk::Desk, metrics::RunMetrics, pressure::Watchman, redis::RedisIntake, stores::Stores,
+};
 use crate::config::Config;
 
 /// How long a question may take whose only use is to know how the stores are.
@@ -92,7 +96,8 @@ pub async fn serve(context: Context<Config>) -> anyhow::Result<()> {
     let looking = Arc::new(reach(&settings, LOOK_LIMIT, Arc::new(|_| ()))?);
     let mut aside = JoinSet::new();
     aside.spawn(Stores::new(Arc::clone(&looking), &readiness).watch());
-    let _keeper: Keeper = keeper;
+    let watchman = Watchman::new(Arc::clone(&looking), keeper, hall.settings.clone(), &metrics);
+    aside.spawn(watchman.watch());
     let mut intakes = open(&hall, &settings).await?;
     if intakes.is_empty() {
         return Err(ConfigError::new(
@@ -112,8 +117,12 @@ pub async fn serve(context: Context<Config>) -> anyhow::Result<()> {
 type Intakes = JoinSet<anyhow::Result<()>>;
 
 /// Begins with every intake that has a place.
-async fn open(_hall: &Hall, _settings: &Config) -> anyhow::Result<Intakes> {
-    Ok(Intakes::new())
+async fn open(hall: &Hall, settings: &Config) -> anyhow::Result<Intakes> {
+    let mut intakes = Intakes::new();
+    if let Some(intake) = RedisIntake::new(hall, settings)? {
+        intakes.spawn(intake.serve());
+    }
+    Ok(intakes)
 }
 
 /// Waits for the request to stop; an intake that ends before it ends the service.

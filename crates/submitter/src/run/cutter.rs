@@ -173,11 +173,20 @@ mod tests {
     #[test]
     fn what_is_not_json_is_told_by_its_line_and_without_what_it_says() {
         for (input, why) in [
-            (&b"1\n{]\n"[..], "line 2 is not JSON: a character is out of place, at column 2"),
+            (
+                &b"1\n{]\n"[..],
+                "line 2 is not JSON: a character is out of place, at column 2",
+            ),
             (b"{\"a\":", "line 1 is not JSON: it ends too early, at column 5"),
-            (b"1 2\n", "line 1 is not JSON: a character is out of place, at column 3"),
+            (
+                b"1 2\n",
+                "line 1 is not JSON: a character is out of place, at column 3",
+            ),
             (b"\"\xff\"\n", "line 1 is not JSON: it is not UTF-8"),
-            (b"7\nab\n", "line 2 is not JSON: a character is out of place, at column 1"),
+            (
+                b"7\nab\n",
+                "line 2 is not JSON: a character is out of place, at column 1",
+            ),
         ] {
             assert_eq!(cut(Form::Json, input, 2).unwrap_err(), why);
         }

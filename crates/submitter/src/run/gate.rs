@@ -1,18 +1,12 @@
 //! Whether tasks are taken in at present.
 
-use std::{sync::Arc, time::Duration};
-
+use distjob_core::pressure::Pressure;
 use tokio::sync::watch;
 
-/// Why nothing is taken in at present.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
-pub(crate) struct Busy {
-    /// When to ask again, at the earliest.
-    pub(crate) retry_after: Duration,
-    /// What there is too much or too little of, in words.
-    pub(crate) why: Arc<str>,
-}
+/// Nothing is taken in at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Busy(pub(crate) Pressure);
 
 /// The door that every intake asks before it takes something in. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
@@ -40,13 +34,19 @@ impl Gate {
     /// # Errors
     /// It is shut, and why.
     pub(crate) fn try_admit(&self) -> Result<(), Busy> {
-        self.0.borrow().clone().map_or(Ok(()), Err)
+        self.0.borrow().map_or(Ok(()), Err)
     }
 }
 
 impl Keeper {
+    /// What it is shut for at present.
+    pub(crate) fn pressure(&self) -> Option<Pressure> {
+        self.0.borrow().map(|busy| busy.0)
+    }
+
     /// Opens the door, or shuts it for a reason.
-    pub(crate) fn set(&self, busy: Option<Busy>) {
+    pub(crate) fn set(&self, pressure: Option<Pressure>) {
+        let busy = pressure.map(Busy);
         self.0.send_if_modified(|current| {
             let differs = *current != busy;
             *current = busy;
@@ -63,12 +63,10 @@ mod tests {
     async fn who_waits_at_a_shut_door_is_let_in_when_it_opens() {
         let (keeper, gate) = gate();
         assert_eq!(gate.try_admit(), Ok(()));
-        let busy = Busy {
-            retry_after: Duration::from_secs(2),
-            why: "redis is full".into(),
-        };
-        keeper.set(Some(busy.clone()));
-        assert_eq!(gate.try_admit(), Err(busy));
+        let pressure = Pressure::Away("redis");
+        keeper.set(Some(pressure));
+        assert_eq!(gate.try_admit(), Err(Busy(pressure)));
+        assert_eq!(keeper.pressure(), Some(pressure));
         let waiting = tokio::spawn({
             let gate = gate.clone();
             async move { gate.admit().await }
