@@ -13,7 +13,7 @@ const SPARE_DESCRIPTORS: u64 = 8;
 pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
     for (_, event) in case.history.events() {
         if let Event::Orphaned { name, processes } = event {
-            let why = format!("it ended in good order and left processes behind: {processes:?}");
+            let why = format!("it ended and left processes behind: {processes:?}");
             found.add(Promise::Left, name, why);
         }
     }

@@ -16,8 +16,8 @@ const MARK: &str = "RIG_EXECUTIONS";
 /// How long a task may take: many times what it takes on a busy machine.
 const TIMEOUT: &str = "3s";
 
-/// What has been killed may take a moment to be gone.
-const LOOKS: u32 = 20;
+/// What has been killed may take a moment to be gone, and more on a busy machine.
+const LOOKS: u32 = 100;
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(50);
 
@@ -61,7 +61,7 @@ pub(crate) async fn left_behind(executions: &Path) -> Vec<Pid> {
     left
 }
 
-/// Kills what an executor left behind that could not do so itself, as a service manager does.
+/// Kills what an executor left behind nevertheless, as a service manager does.
 pub(crate) async fn clear_away(executions: &Path) {
     loop {
         let left = marked(executions);

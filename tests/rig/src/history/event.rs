@@ -65,7 +65,7 @@ pub enum Event {
         /// Which one.
         number: u64,
     },
-    /// A daemon that ended in good order left processes behind that it had started.
+    /// A daemon that ended left processes behind that it had started.
     Orphaned {
         /// Its name.
         name: String,

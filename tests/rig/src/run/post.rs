@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::cluster::{Cluster, Daemon, clear_away, left_behind};
-use crate::history::{Descriptors, Event, Exit, Recorder, Role};
+use crate::history::{Descriptors, Event, Recorder, Role};
 use crate::stores::{Member, Stores};
 use crate::workload::exit_of;
 
@@ -256,18 +256,14 @@ impl Post {
         let Some(executions) = now.daemon.executions() else {
             return;
         };
-        // One that leaves takes its programs along. Those of one that dies are for the service manager.
-        if exit == Exit::Status(0) {
-            let left = left_behind(executions).await;
-            if !left.is_empty() {
-                self.recorder.record(Event::Orphaned {
-                    name: self.name.clone(),
-                    processes: left
-                        .iter()
-                        .map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
-                        .collect(),
-                });
-            }
+        // One that leaves takes its programs along; those of one that dies are ended by its keeper.
+        let left = left_behind(executions).await;
+        if !left.is_empty() {
+            let pids = left.iter().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+            self.recorder.record(Event::Orphaned {
+                name: self.name.clone(),
+                processes: pids.collect(),
+            });
         }
         clear_away(executions).await;
     }
