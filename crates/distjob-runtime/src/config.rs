@@ -22,15 +22,18 @@
 //! and implements [`Settings`]. A value that may be absent has a word for it (`listen = "off"`).
 
 mod args;
+mod argument;
 mod check;
 mod document;
 pub mod duration;
 mod error;
 mod layer;
 mod print;
+mod recipe;
 mod reload;
 mod sections;
 pub mod size;
+mod statuses;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,11 +46,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use args::{CommonArgs, Setting};
+pub use argument::{Argument, Piece, Placeholder, UnknownPlaceholder};
 pub use document::assert_documents;
 pub use error::{ConfigError, Problems};
 pub use print::mask_secrets;
+pub use recipe::{Recipe, RecipeError};
 pub use reload::{Change, Reload};
 pub use sections::{AdminConfig, Listen, LogConfig, LogFormat, RedisConfig, ZooKeeperConfig};
+pub use statuses::Statuses;
 pub use template::Template;
 
 use check::Known;

@@ -8,14 +8,18 @@ pub mod chance;
 pub mod config;
 pub mod drill;
 pub mod exit;
+pub mod headers;
 pub mod health;
 pub mod member;
 pub mod metrics;
 pub mod program;
 pub mod reach;
+mod retry_after;
 pub mod shutdown;
 pub mod store;
 mod supervise;
 pub mod systemd;
 pub mod telemetry;
 pub mod zk;
+
+pub use retry_after::retry_after;

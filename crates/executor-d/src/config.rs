@@ -6,7 +6,6 @@
 mod check;
 mod program;
 mod queue;
-mod statuses;
 
 use std::{collections::BTreeMap, num::NonZero, thread::available_parallelism, time::Duration};
 
@@ -16,10 +15,11 @@ use distjob_runtime::config::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use distjob_runtime::config::Statuses;
+
 pub use self::{
-    program::{Argument, Piece, Placeholder, UnknownPlaceholder},
+    program::{Argument, Placeholder},
     queue::{BoundsConfig, CommandConfig, HandlerKind, HttpConfig, QueueConfig, WorkerConfig},
-    statuses::Statuses,
 };
 
 /// The whole file.

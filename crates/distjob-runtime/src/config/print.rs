@@ -10,6 +10,7 @@ use toml_edit::{Key, ser::ValueSerializer};
 use super::Loaded;
 use super::check::as_table;
 use super::layer::{EMBEDDED, place};
+use super::recipe::Recipe;
 
 const MASK: &str = "***";
 
@@ -32,7 +33,7 @@ impl<T> Loaded<T> {
                 let _ = writeln!(text, "{gap}[{table}]");
                 current = table;
             }
-            let _ = write!(text, "{name} = {}", masked(value));
+            let _ = write!(text, "{name} = {}", shown(key, value));
             let place = place(&self.layers, key);
             if place != EMBEDDED {
                 let _ = write!(text, "  # {place}");
@@ -40,6 +41,16 @@ impl<T> Loaded<T> {
             text.push('\n');
         }
         text
+    }
+}
+
+/// The value of a key as TOML, without what nobody should read: a key called `secret` shows only where it takes its value
+/// from, and if not all of it is elsewhere, nothing.
+pub(super) fn shown(key: &str, value: &Value) -> String {
+    let is_secret = key.rsplit('.').next() == Some("secret");
+    match value.as_str() {
+        Some(text) if is_secret && !Recipe::parse(text).is_all_elsewhere() => format!("\"{MASK}\""),
+        _ => masked(value),
     }
 }
 
@@ -111,5 +122,27 @@ pub fn mask_secrets(text: &str) -> Cow<'_, str> {
         }
         _ if matches!(rest, Cow::Borrowed(_)) => Cow::Borrowed(text),
         _ => Cow::Owned(format!("{scheme}://{rest}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_shown_only_by_where_it_is_taken_from() {
+        for (key, text, expected) in [
+            ("sink.webhook.secret", "s3cret", "\"***\""),
+            ("sink.webhook.secret", "", "\"\""),
+            (
+                "sink.webhook.secret",
+                "{file:/run/secret}",
+                "\"{file:/run/secret}\"",
+            ),
+            ("sink.webhook.secret", "x{file:/run/secret}", "\"***\""),
+            ("sink.webhook.url", "http://h/", "\"http://h/\""),
+        ] {
+            assert_eq!(shown(key, &Value::from(text)), expected, "{key} {text}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use figment::Figment;
 
 use super::error::ConfigError;
 use super::layer::{Entry, place};
-use super::print::masked;
+use super::print::shown;
 use super::{Loaded, Settings, read, template, understand};
 
 /// `log.level` is taken over by the shared part of every program.
@@ -97,7 +97,8 @@ impl<T: Settings> Loaded<T> {
         keys.into_iter()
             .filter_map(|key| {
                 let (old, new) = (self.values.get(key), next.values.get(key));
-                let written = |value: Option<_>| value.map_or_else(|| "-".to_owned(), masked);
+                let written =
+                    |value: Option<_>| value.map_or_else(|| "-".to_owned(), |value| shown(key, value));
                 (old != new).then(|| Change {
                     key: key.clone(),
                     old: written(old),

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use distjob_core::{Percent, Rate};
-use distjob_runtime::config::{duration, size};
+use distjob_runtime::config::{Statuses, duration, size};
 use serde::{Deserialize, Serialize};
 
-use super::{Statuses, program::Argument};
+use super::program::Argument;
 
 /// What is done with the tasks of one queue: every key of `[queue]`, with what `[queues.<name>]` says instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,8 +7,6 @@ mod connect;
 mod headers;
 mod judge;
 mod place;
-mod retry_after;
-mod template;
 
 use std::time::{Duration, SystemTime};
 

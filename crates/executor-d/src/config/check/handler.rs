@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, io};
 
-use distjob_runtime::config::Problems;
+use distjob_runtime::config::{Placeholder as _, Problems};
 
 use super::Report;
 use crate::{
@@ -49,7 +49,7 @@ pub(in crate::config) fn check_handler(table: &str, queue: &QueueConfig, problem
 /// The placeholders of some arguments.
 fn used(argv: &[Argument]) -> impl Iterator<Item = Placeholder> {
     let has = |place: &Placeholder| argv.iter().any(|argument| argument.has(*place));
-    Placeholder::ALL.into_iter().filter(has)
+    Placeholder::ALL.iter().copied().filter(has)
 }
 
 /// Whether a program can be told all that its arguments ask for.

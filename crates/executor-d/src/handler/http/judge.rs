@@ -2,12 +2,10 @@
 
 use std::{borrow::Cow, time::SystemTime};
 
+use distjob_runtime::retry_after;
 use hyper::{StatusCode, header::LOCATION};
 
-use super::{
-    client::{Answer, BodyEnd, chain},
-    retry_after::retry_after,
-};
+use super::client::{Answer, BodyEnd, chain};
 use crate::{
     config::Statuses,
     handler::{Failure, Retry, Verdict},

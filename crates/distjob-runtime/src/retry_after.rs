@@ -1,4 +1,4 @@
-//! What a receiver says about when to come again.
+//! What an HTTP receiver says about when to come again.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,8 @@ use hyper::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 /// How long the receiver asks to wait (RFC 9110, section 10.2.3): a number of seconds, or a date, which is taken against the
 /// answer's own `Date`, so that the two clocks need not agree; against `now` in an answer without one. `None` when it
 /// does not ask, or not in a way that can be read.
-pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         // Digits that do not fit are a very long time.

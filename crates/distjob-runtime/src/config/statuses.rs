@@ -23,7 +23,8 @@ impl Statuses {
     }
 
     /// A status that is in both.
-    pub(super) fn common(&self, other: &Self) -> Option<u16> {
+    #[must_use]
+    pub fn common(&self, other: &Self) -> Option<u16> {
         LEGAL
             .into_iter()
             .find(|status| self.contains(*status) && other.contains(*status))
