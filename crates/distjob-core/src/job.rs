@@ -23,13 +23,18 @@
 
 mod state;
 pub(crate) mod text;
+mod ties;
 
 #[cfg(test)]
 mod tests;
 
 use crate::{Conclusion, Ending, GroupName, JobId, QueueName, SinkName, Source, Token, id::NAME_BYTES_MAX};
 
-pub use self::{state::JobState, text::JobDataError};
+pub use self::{
+    state::JobState,
+    text::JobDataError,
+    ties::{Links, Ties},
+};
 
 /// Most tasks a job can have. Every count stays exact in Lua's doubles.
 pub const TASKS_MAX: u64 = 1 << 48;
@@ -67,14 +72,6 @@ pub struct JobData {
     pub source: Source,
     /// Until when its tasks may run, in milliseconds since 1970; those that did not end by then have failed.
     pub deadline_ms: Option<u64>,
-    /// The job that it follows; of a job that joins a group, the last of that group.
-    pub parent: Option<JobId>,
-    /// How many jobs it follows, one after the other: 0 of a job that no other was followed by.
-    pub depth: u32,
-    /// The group whose results are its tasks.
-    pub joins: Option<GroupName>,
-    /// The group that it is a member of.
-    pub group: Option<GroupName>,
     /// Why it is lost, when it is.
     pub why: Option<String>,
     /// How many of its tasks failed, when it is uploaded.
@@ -83,10 +80,8 @@ pub struct JobData {
     pub conclusion: Option<Conclusion>,
     /// Where its failed tasks are kept, when it is uploaded and they are.
     pub kept: Option<Token>,
-    /// The follow-ups that were created when it became uploaded.
-    pub then: Vec<JobId>,
-    /// Sinks that count as having it, as an operator decided. At most [`SKIPS_MAX`].
-    pub skip: Vec<SinkName>,
+    /// What ties it to other jobs, and which sinks need not have it.
+    pub ties: Ties,
     /// Keys that this version does not know, with their values.
     pub unknown: Vec<(String, String)>,
 }
@@ -101,16 +96,11 @@ impl JobData {
             queue,
             source,
             deadline_ms: None,
-            parent: None,
-            depth: 0,
-            joins: None,
-            group: None,
             why: None,
             failed: None,
             conclusion: None,
             kept: None,
-            then: Vec::new(),
-            skip: Vec::new(),
+            ties: Ties::none(),
             unknown: Vec::new(),
         }
     }
@@ -119,8 +109,10 @@ impl JobData {
     #[must_use]
     pub fn follow_up(&self, id: &JobId, count: u64, queue: QueueName, token: Token) -> Self {
         Self {
-            parent: Some(id.clone()),
-            depth: self.depth.saturating_add(1),
+            ties: Ties::none().with(|links| {
+                links.parent = Some(id.clone());
+                links.depth = self.ties.depth.saturating_add(1);
+            }),
             ..Self::submitted(count, queue, Source::Staged(token))
         }
     }
@@ -129,7 +121,7 @@ impl JobData {
     #[must_use]
     pub fn joining(self, group: GroupName) -> Self {
         Self {
-            joins: Some(group),
+            ties: self.ties.with(|links| links.joins = Some(group)),
             ..self
         }
     }
@@ -138,7 +130,7 @@ impl JobData {
     #[must_use]
     pub fn in_group(self, group: GroupName) -> Self {
         Self {
-            group: Some(group),
+            ties: self.ties.with(|links| links.group = Some(group)),
             ..self
         }
     }
@@ -152,7 +144,7 @@ impl JobData {
             failed: None,
             conclusion: None,
             kept: None,
-            then: Vec::new(),
+            ties: self.ties.with(|links| links.then.clear()),
             ..self.clone()
         }
     }
@@ -171,18 +163,21 @@ impl JobData {
     /// The same job, [uploaded](Self::uploaded), with the follow-ups that are created in the same transaction.
     #[must_use]
     pub fn followed_by(self, then: Vec<JobId>) -> Self {
-        Self { then, ..self }
+        Self {
+            ties: self.ties.with(|links| links.then = then),
+            ..self
+        }
     }
 
     /// The same job, for which one more sink is to be skipped; `None` when there are [`SKIPS_MAX`] of them already.
     #[must_use]
     pub fn skipping(&self, sink: &SinkName) -> Option<Self> {
         let mut skipped = self.clone();
-        if !skipped.skip.contains(sink) {
-            if skipped.skip.len() >= SKIPS_MAX {
+        if !self.ties.skip.contains(sink) {
+            if self.ties.skip.len() >= SKIPS_MAX {
                 return None;
             }
-            skipped.skip.push(sink.clone());
+            skipped.ties.change(|links| links.skip.push(sink.clone()));
         }
         Some(skipped)
     }

@@ -80,7 +80,7 @@ impl Opened {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Withdrawal {
     /// Write this over what was read.
-    Write(Box<JobData>),
+    Write(JobData),
     /// There is nothing to take back: it was cancelled, or declared lost.
     Moot,
     /// It is no more, and nobody can tell why: delivered jobs are deleted, and so are cancelled ones.
@@ -96,7 +96,7 @@ impl Withdrawal {
         match now {
             Some(now) if now.life == created.life => match now.data.state {
                 JobState::Submitted | JobState::Processed | JobState::Zipped => {
-                    Self::Write(Box::new(now.data.in_state(JobState::Cancelled)))
+                    Self::Write(now.data.in_state(JobState::Cancelled))
                 }
                 JobState::Uploaded => Self::TooLate,
                 JobState::Cancelled | JobState::Lost => Self::Moot,

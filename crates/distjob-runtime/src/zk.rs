@@ -20,7 +20,9 @@ mod watch;
 
 pub use error::ZkError;
 pub use jobs::{JobChange, JobsView};
-pub use ledger::{Created, JobRead, Ledger, Lock, Locking, Written};
+pub use ledger::{
+    Created, GroupLook, GroupRead, JobRead, Joining, Ledger, Lock, Locking, Membership, Seat, Settling, Written,
+};
 pub use queues::QueuesView;
 pub use roster::RosterView;
 pub use session::{ConnectionWatch, Session, SessionSettings, Settlement};

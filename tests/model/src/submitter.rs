@@ -217,12 +217,12 @@ fn judge(created: Option<JobEntry>, now: Option<JobEntry>) -> Step {
     let withdrawal = match (&created, &now) {
         (Some(created), now) => Withdrawal::judge(created, now.as_ref()),
         (None, Some(now)) if allows(Actor::Operator, now.data.state, Some(JobState::Cancelled)) => {
-            Withdrawal::Write(Box::new(now.data.in_state(JobState::Cancelled)))
+            Withdrawal::Write(now.data.in_state(JobState::Cancelled))
         }
         (None, _) => Withdrawal::Moot,
     };
     match (withdrawal, now) {
-        (Withdrawal::Write(data), Some(now)) => Step::TakeBack(created, now, *data),
+        (Withdrawal::Write(data), Some(now)) => Step::TakeBack(created, now, data),
         // Too late: it is done and delivered, which is a success.
         (Withdrawal::TooLate, _) if created.is_some() => Step::Acknowledged,
         _ => Step::Over,

@@ -74,7 +74,7 @@ fn what_a_job_follows_and_what_is_skipped_survives_a_change_of_state_and_what_fo
         JobData::parse(followed.to_string().as_bytes()),
         Ok(followed.clone())
     );
-    assert_eq!(followed.in_state(JobState::Uploaded).then, []);
+    assert_eq!(followed.in_state(JobState::Uploaded).ties.then, []);
     assert_eq!(followed.in_state(JobState::Processed), job);
 }
 

@@ -85,13 +85,6 @@ impl JobData {
             "queue" => self.queue = name("queue", QueueName::new(value))?,
             "from" => self.source = Source::Staged(name("from", Token::new(value))?),
             "deadline" => self.deadline_ms = Some(numbered("deadline", value, "milliseconds")?),
-            "parent" => self.parent = Some(name("parent", JobId::new(value))?),
-            "depth" => {
-                let depth = numbered("depth", value, "jobs")?;
-                self.depth = u32::try_from(depth).unwrap_or(u32::MAX);
-            }
-            "joins" => self.joins = Some(name("joins", GroupName::new(value))?),
-            "group" => self.group = Some(name("group", GroupName::new(value))?),
             "why" => self.why = Some(value.to_owned()),
             "failed" => self.failed = Some(numbered("failed", value, "tasks")?),
             "conclusion" => {
@@ -101,11 +94,43 @@ impl JobData {
                 self.conclusion = Some(conclusion);
             }
             "kept" => self.kept = Some(name("kept", Token::new(value))?),
-            "then" => self.then = name("then", list(value, JobId::new))?,
-            "skip" => self.skip = name("skip", list(value, SinkName::new))?,
+            _ if self.take_link(key, value)? => {}
             _ => self.unknown.push((key.to_owned(), value.to_owned())),
         }
         Ok(())
+    }
+
+    /// Takes what ties the job to others; whether it is that.
+    fn take_link(&mut self, key: &str, value: &str) -> Result<bool, JobDataError> {
+        let ties = &mut self.ties;
+        match key {
+            "parent" => {
+                let parent = name("parent", JobId::new(value))?;
+                ties.change(|links| links.parent = Some(parent));
+            }
+            "depth" => {
+                let depth = u32::try_from(numbered("depth", value, "jobs")?).unwrap_or(u32::MAX);
+                ties.change(|links| links.depth = depth);
+            }
+            "joins" => {
+                let group = name("joins", GroupName::new(value))?;
+                ties.change(|links| links.joins = Some(group));
+            }
+            "group" => {
+                let group = name("group", GroupName::new(value))?;
+                ties.change(|links| links.group = Some(group));
+            }
+            "then" => {
+                let then = name("then", list(value, JobId::new))?;
+                ties.change(|links| links.then = then);
+            }
+            "skip" => {
+                let skip = name("skip", list(value, SinkName::new))?;
+                ties.change(|links| links.skip = skip);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// What it says beside state and count from the beginning, where that is not what is meant without it.
@@ -119,10 +144,13 @@ impl JobData {
             ("queue", queue),
             ("from", from),
             ("deadline", self.deadline_ms.map(|deadline| deadline.to_string())),
-            ("parent", self.parent.as_ref().map(ToString::to_string)),
-            ("depth", (self.depth > 0).then(|| self.depth.to_string())),
-            ("joins", self.joins.as_ref().map(ToString::to_string)),
-            ("group", self.group.as_ref().map(ToString::to_string)),
+            ("parent", self.ties.parent.as_ref().map(ToString::to_string)),
+            (
+                "depth",
+                (self.ties.depth > 0).then(|| self.ties.depth.to_string()),
+            ),
+            ("joins", self.ties.joins.as_ref().map(ToString::to_string)),
+            ("group", self.ties.group.as_ref().map(ToString::to_string)),
         ])
     }
 
@@ -136,8 +164,8 @@ impl JobData {
                 self.conclusion.map(|conclusion| conclusion.to_string()),
             ),
             ("kept", self.kept.as_ref().map(ToString::to_string)),
-            ("then", joined(&self.then)),
-            ("skip", joined(&self.skip)),
+            ("then", joined(&self.ties.then)),
+            ("skip", joined(&self.ties.skip)),
         ])
     }
 

@@ -15,14 +15,20 @@
 //! be held; the next [`Ledger::lock`] of the same session finds it, and the end of the session ends it.
 
 mod answers;
+mod creates;
+mod groups;
 
 use distjob_core::{
-    JobData, JobEntry, JobId, JobState, MemberName, Zxid,
+    JobData, JobEntry, JobId, MemberName, Zxid,
     ledger::{Settled, settle},
 };
 use tokio::time::sleep;
 
-pub use self::answers::{Created, JobRead, Lock, Locking, Written};
+use self::creates::Creates;
+pub use self::{
+    answers::{Created, JobRead, Lock, Locking, Written},
+    groups::{GroupLook, GroupRead, Joining, Membership, Seat, Settling},
+};
 use super::{
     Session, ZkError,
     client::{Mode, Op},
@@ -97,7 +103,10 @@ impl Ledger {
     /// [`ZkError::Unclear`], [`ZkError::Refused`] or [`ZkError::SessionOver`]; [`ZkError::NoNode`] without the directory.
     pub async fn count(&self) -> Result<u64, ZkError> {
         let path = self.session.layout().jobs();
-        let stat = self.session.reply(self.session.client().check_stat(&path)).await?;
+        let stat = self
+            .session
+            .reply(self.session.client().check_stat(&path))
+            .await?;
         let stat = stat.ok_or(ZkError::NoNode)?;
         Ok(u64::try_from(stat.children).unwrap_or_default())
     }
@@ -141,7 +150,7 @@ impl Ledger {
         }
         let path = self.session.layout().job(id);
         let bytes = data.to_string().into_bytes();
-        self.write(id, before, Some(data.state), || async {
+        self.write(id, before, Some(data), || async {
             let set = self
                 .session
                 .client()
@@ -229,27 +238,44 @@ impl Ledger {
         before: &JobEntry,
         data: &JobData,
     ) -> Result<Written, ZkError> {
+        self.set_locked_with(lock, before, data, &[]).await
+    }
+
+    /// Takes the job from `before` to `data` under the lock, and creates its follow-ups in the same transaction.
+    ///
+    /// When this ends with [`Written::Yes`], all of them were created, with this data and no other. What it takes to open
+    /// them is to be read from their znodes: a transaction tells no zxids that can be relied on.
+    ///
+    /// # Errors
+    /// [`ZkError::Refused`] or [`ZkError::SessionOver`]; [`ZkError::NodeExists`] when the id of a follow-up is that of a
+    /// job already, which somebody must have made by hand: these ids follow from the life of the job.
+    pub async fn set_locked_with(
+        &self,
+        lock: &Lock,
+        before: &JobEntry,
+        data: &JobData,
+        follow_ups: &[(JobId, JobData)],
+    ) -> Result<Written, ZkError> {
         if lock.owner != self.session.id() {
             return Ok(Written::LockLost);
         }
         let path = self.session.layout().job(&lock.id);
         let bytes = data.to_string().into_bytes();
+        let creates = Creates::of_jobs(self.session.layout(), follow_ups);
         if let Some(now) = self.overtaken(&lock.id, before).await? {
             return Ok(Written::Overtaken(now));
         }
-        self.write(&lock.id, before, Some(data.state), || async {
-            let multi = self.session.client().multi(&[
-                Op::Check {
-                    path: &lock.path,
-                    version: 0,
-                },
+        self.write(&lock.id, before, Some(data), || async {
+            let mut ops = vec![
+                lock.check(),
                 Op::Set {
                     path: &path,
                     data: &bytes,
                     version: before.version,
                 },
-            ]);
-            self.session.reply(multi).await
+            ];
+            ops.extend(creates.ops());
+            self.session.reply(self.session.client().multi(&ops)).await
         })
         .await
     }
@@ -350,7 +376,7 @@ impl Ledger {
         &self,
         id: &JobId,
         before: &JobEntry,
-        to: Option<JobState>,
+        to: Option<&JobData>,
         send: impl Fn() -> F,
     ) -> Result<Written, ZkError>
     where
@@ -370,18 +396,20 @@ impl Ledger {
             }
             let now = self.read_fresh(id).await?;
             let settled = match &now {
-                JobRead::Job(entry) => settle(before, to, Some(entry)),
-                JobRead::Gone => settle(before, to, None),
+                JobRead::Job(entry) => settle(before, to.map(|to| to.state), Some(entry)),
+                JobRead::Gone => settle(before, to.map(|to| to.state), None),
                 JobRead::Unreadable(..) => Settled::Overtaken,
             };
             match settled {
                 // Our own write may have met itself: an earlier copy took effect, and this one was refused for that.
-                Settled::Done if unclear => return Ok(Written::Yes),
+                Settled::Done if unclear && says(&now, to) => return Ok(Written::Yes),
                 Settled::Done | Settled::Overtaken => return Ok(Written::Overtaken(now)),
                 // The job is as it was, and still the write was refused: only a lost lock does that.
                 Settled::NotDone if matches!(reply, Err(ZkError::NoNode | ZkError::BadVersion)) => {
                     return Ok(Written::LockLost);
                 }
+                // Nothing that is created along with it can be there, unless somebody made it by hand.
+                Settled::NotDone if reply == Err(ZkError::NodeExists) => return Err(ZkError::NodeExists),
                 Settled::NotDone => sleep(backoff(attempt, PAUSE_MAX)).await,
             }
             attempt += 1;
@@ -392,6 +420,15 @@ impl Ledger {
 /// Whether a job is in the same life and state as before.
 fn is_unchanged(before: &JobEntry, read: &JobRead) -> bool {
     matches!(read, JobRead::Job(now) if before.is_unchanged_in(now))
+}
+
+/// Whether what stands there is what was to be written, to the last word: somebody else may have taken the job to the
+/// same state, and have said something else of it. Of a job that was to be deleted there is nothing to compare.
+fn says(now: &JobRead, written: Option<&JobData>) -> bool {
+    match (now, written) {
+        (JobRead::Job(now), Some(written)) => now.data == *written,
+        _ => true,
+    }
 }
 
 const fn is_staged(data: &JobData) -> bool {

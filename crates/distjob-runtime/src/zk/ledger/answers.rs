@@ -2,7 +2,10 @@
 
 use distjob_core::{JobData, JobDataError, JobEntry, JobId, Zxid};
 
-use crate::zk::{ZkError, client::Stat};
+use crate::zk::{
+    ZkError,
+    client::{Op, Stat},
+};
 
 /// What the znode of a job shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +84,14 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// That there is a lock: whose it is, its session knows.
+    pub(super) fn check(&self) -> Op<'_> {
+        Op::Check {
+            path: &self.path,
+            version: 0,
+        }
+    }
+
     /// The job that it is for.
     #[must_use]
     pub fn id(&self) -> &JobId {
