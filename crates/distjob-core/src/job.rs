@@ -177,7 +177,7 @@ impl JobData {
             if self.ties.skip.len() >= SKIPS_MAX {
                 return None;
             }
-            skipped.ties.change(|links| links.skip.push(sink.clone()));
+            skipped.ties.skip.push(sink.clone());
         }
         Some(skipped)
     }

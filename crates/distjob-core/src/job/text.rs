@@ -104,30 +104,15 @@ impl JobData {
     fn take_link(&mut self, key: &str, value: &str) -> Result<bool, JobDataError> {
         let ties = &mut self.ties;
         match key {
-            "parent" => {
-                let parent = name("parent", JobId::new(value))?;
-                ties.change(|links| links.parent = Some(parent));
-            }
+            "parent" => ties.parent = Some(name("parent", JobId::new(value))?),
             "depth" => {
-                let depth = u32::try_from(numbered("depth", value, "jobs")?).unwrap_or(u32::MAX);
-                ties.change(|links| links.depth = depth);
+                let depth = numbered("depth", value, "jobs")?;
+                ties.depth = u32::try_from(depth).unwrap_or(u32::MAX);
             }
-            "joins" => {
-                let group = name("joins", GroupName::new(value))?;
-                ties.change(|links| links.joins = Some(group));
-            }
-            "group" => {
-                let group = name("group", GroupName::new(value))?;
-                ties.change(|links| links.group = Some(group));
-            }
-            "then" => {
-                let then = name("then", list(value, JobId::new))?;
-                ties.change(|links| links.then = then);
-            }
-            "skip" => {
-                let skip = name("skip", list(value, SinkName::new))?;
-                ties.change(|links| links.skip = skip);
-            }
+            "joins" => ties.joins = Some(name("joins", GroupName::new(value))?),
+            "group" => ties.group = Some(name("group", GroupName::new(value))?),
+            "then" => ties.then = name("then", list(value, JobId::new))?,
+            "skip" => ties.skip = name("skip", list(value, SinkName::new))?,
             _ => return Ok(false),
         }
         Ok(true)

@@ -1,11 +1,16 @@
 //! What ties a job to others, and to operators' decisions: nothing, for most.
 
-use std::ops::Deref;
+use std::{
+    hash::{Hash, Hasher},
+    ops::{Deref, DerefMut},
+};
 
 use crate::{GroupName, JobId, SinkName};
 
 /// [`Links`] that take the room of a pointer where there are none: whoever follows all jobs holds many.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+///
+/// What is looked at through a shared reference takes no more room for that; writing makes room.
+#[derive(Clone, Debug, Default)]
 pub struct Ties(Option<Box<Links>>);
 
 /// What is known of a job beside its own work.
@@ -42,19 +47,12 @@ impl Ties {
         Self(None)
     }
 
-    /// Changes them.
-    pub fn change(&mut self, change: impl FnOnce(&mut Links)) {
-        let mut links = self.0.take().unwrap_or_default();
-        change(&mut links);
-        self.0 = (*links != NONE).then_some(links);
-    }
-
     /// The same with a change.
     #[must_use]
     pub fn with(&self, change: impl FnOnce(&mut Links)) -> Self {
-        let mut ties = self.clone();
-        ties.change(change);
-        ties
+        let mut links = self.0.clone().unwrap_or_default();
+        change(&mut links);
+        Self((*links != NONE).then_some(links))
     }
 }
 
@@ -63,5 +61,25 @@ impl Deref for Ties {
 
     fn deref(&self) -> &Links {
         self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for Ties {
+    fn deref_mut(&mut self) -> &mut Links {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl PartialEq for Ties {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Ties {}
+
+impl Hash for Ties {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
     }
 }
