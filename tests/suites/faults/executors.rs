@@ -71,8 +71,13 @@ async fn a_paused_executor_cannot_commit_after_its_ranges_were_given_away() {
 
     let _watcher = world.start_member(watcher(&world, ""), "watcher").await.unwrap();
     all_right(&world, &jobs).await;
-    let recorded = recorded(&[&frozen, &other]).await;
-    assert_eq!(recorded, 150, "outcomes that took effect");
+    // Who sees that a job is complete may do so before the one that committed last counts it.
+    eventually("each outcome took effect once", SOON, async || {
+        let recorded = recorded(&[&frozen, &other]).await;
+        anyhow::ensure!(recorded == 150, "{recorded}");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -154,7 +159,7 @@ async fn a_second_sigterm_ends_an_executor_at_once_and_its_ranges_run_elsewhere(
         .await
         .unwrap();
     let name = world.member_of(&hasty).await.unwrap().unwrap().name;
-    let jobs = [Job::of(&world, "slow", vec!["sleep 1500"; 8])];
+    let jobs = [Job::of(&world, "slow", vec!["sleep 8000"; 4])];
     jobs[0].submit_plainly(&world).await;
     holds_a_lease(&world, &name).await;
     hasty.terminate().unwrap();
@@ -165,7 +170,8 @@ async fn a_second_sigterm_ends_an_executor_at_once_and_its_ranges_run_elsewhere(
     })
     .await;
     hasty.terminate().unwrap();
-    hasty.wait(Duration::from_millis(1_000)).await.unwrap();
+    // Sooner than its tasks end.
+    hasty.wait(Duration::from_secs(4)).await.unwrap();
     let _others = fleet(&world, 2, 1).await;
     all_right(&world, &jobs).await;
 }

@@ -81,16 +81,15 @@ fn is_right(line: &Delivered) -> bool {
 /// `count` jobs of `tasks` tasks on average, all submitted: every third by the submitter, the others plainly. The first
 /// has half as many, the last half as many more: jobs take turns, so equal ones would all end at the same moment.
 pub(crate) async fn submitted(world: &World, count: usize, tasks: usize) -> Vec<Job> {
-    let mut jobs = Vec::new();
     let steps = count.saturating_sub(1).max(1);
-    for number in 0..count {
-        let job = Job::echo(world, "echo", tasks / 2 + tasks * number / steps);
-        if number % 3 == 0 {
-            job.submit(world).await;
-        } else {
-            job.submit_plainly(world).await;
-        }
-        jobs.push(job);
+    let job = |number| Job::echo(world, "echo", tasks / 2 + tasks * number / steps);
+    let jobs: Vec<Job> = (0..count).map(job).collect();
+    // Those of the submitter come first: it takes its time to start, and there has to be work when the last is submitted.
+    for job in jobs.iter().step_by(3) {
+        job.submit(world).await;
+    }
+    for (_, job) in jobs.iter().enumerate().filter(|(number, _)| number % 3 != 0) {
+        job.submit_plainly(world).await;
     }
     jobs
 }

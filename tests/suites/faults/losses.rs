@@ -56,9 +56,10 @@ async fn lost(world: &World, job: &Job) {
 async fn lost_without(part: &str) {
     let world = World::shared().await.unwrap();
     let fleet = fleet(&world, 2, 1).await;
-    let victim = Job::of(&world, part, vec!["sleep 20"; 300]);
-    victim.submit_plainly(&world).await;
     let others = submitted(&world, 3, 200).await;
+    // Last, so that nothing stands between its first outcomes and its loss.
+    let victim = Job::of(&world, part, vec!["sleep 20"; 900]);
+    victim.submit_plainly(&world).await;
     half_done(&world, &victim).await;
     delete(&world, &victim, part).await;
     lost(&world, &victim).await;

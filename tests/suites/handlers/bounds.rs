@@ -127,8 +127,14 @@ async fn limits_do_not_hide_what_a_program_says() {
 
 #[tokio::test]
 async fn what_leaves_its_process_group_does_not_leave_its_cgroup() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = dir.path().join("said");
+    // The one in the foreground ends when the other one has left, and said who it is.
+    let script = format!(
+        "setsid sh -c 'echo $$; : > {said:?}; exec sleep 1000' & until [ -e {said:?} ]; do sleep 0.01; done"
+    );
     let crew = Crew::start(&command(
-        &["sh", "-c", "setsid sh -c 'echo $$; exec sleep 1000' & sleep 0.2"],
+        &["sh", "-c", &script],
         "[queue.bounds]\ncgroup = true\n",
     ))
     .await;

@@ -25,8 +25,9 @@ async fn a_task_is_an_argument_or_the_standard_input() {
 
 #[tokio::test]
 async fn several_tasks_share_a_process() {
-    let toml = command(&["sh", "-c", "while read -r line; do echo $line $$; done"], "")
-        + "tasks_per_process = 100\n";
+    // However long a process takes to start, claims are wide.
+    let toml = command(&["sh", "-c", "while read -r line; do echo $line $$; done"], "");
+    let toml = format!("claim_target = \"10s\"\n{toml}tasks_per_process = 100\n");
     let crew = Crew::start(&toml).await;
     let tasks: Vec<String> = (0..200).map(|task| task.to_string()).collect();
     let tasks: Vec<&str> = tasks.iter().map(String::as_str).collect();

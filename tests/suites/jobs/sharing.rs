@@ -4,7 +4,7 @@ use anyhow::ensure;
 use harness::{Process, World, eventually};
 
 use crate::SOON;
-use crate::crew::{Executor, calm_world, drill, metric, start_watcher};
+use crate::crew::{Executor, calm_world, drill, metric, metric_becomes, start_watcher};
 
 /// As many as all tests here share.
 const JOBS: u64 = 30;
@@ -98,5 +98,5 @@ async fn every_executor_gets_work_and_so_does_one_that_joins() {
     }
     let executions: u64 = [&e1, &e2, &e3, &e4].map(Executor::executions).iter().sum();
     assert_eq!(executions, 2 * JOBS * tasks.len() as u64);
-    assert_eq!(metric(&watcher, "distjob_jobs_delivered_total").await, 2 * JOBS);
+    metric_becomes(&watcher, "distjob_jobs_delivered_total", 2 * JOBS).await;
 }

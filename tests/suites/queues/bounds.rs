@@ -15,9 +15,9 @@ async fn a_queue_with_a_concurrency_of_one_never_runs_two_tasks_at_once() {
     let toml =
         "[executor]\nqueues = [\"single\", \"other\"]\nslots = 4\n\n[queues.single]\nconcurrency = 1\n";
     let e = start(&world, "e", toml).await;
+    let (began, mut most, mut others) = (Instant::now(), 0, 0);
     submit(&world, "single", &naps("single", 20, Duration::from_millis(50))).await;
     submit(&world, "other", &naps("other", 60, Duration::from_millis(50))).await;
-    let (began, mut most, mut others) = (Instant::now(), 0, 0);
     eventually("all jobs are delivered", SOON, async || {
         most = most.max(queue_metric(&e, "running", "single").await);
         others = others.max(queue_metric(&e, "running", "other").await);

@@ -17,33 +17,32 @@ async fn a_cancelled_jobs_processes_are_gone_within_a_second() {
     let e = Executor::start_as(&world, "e", world.executor(toml).unwrap()).await;
     // A length that no other process here sleeps for.
     let length = format!("6{:07}", std::process::id());
-    let id = submit(&world, "long", &[&*length, &*length, "0"]).await;
     let sleeping = || {
         let listed = std::process::Command::new("pgrep")
             .args(["-f", &format!("sleep {length}")])
             .output();
         String::from_utf8(listed.unwrap().stdout).unwrap().lines().count()
     };
-    eventually("both processes run", SOON, async || {
-        anyhow::ensure!(sleeping() == 2, "{} do", sleeping());
-        Ok(())
-    })
-    .await;
-
-    let zk = world.zk().await.unwrap();
-    let path = world.path(&format!("jobs/{id}"));
-    let cancelled = Instant::now();
-    zk.set_data(&path, b"cncl=3;queue=long", None).await.unwrap();
-    eventually("its processes are gone", Duration::from_secs(5), async || {
-        anyhow::ensure!(sleeping() == 0, "{} still run", sleeping());
-        Ok(())
-    })
-    .await;
-    assert!(
-        cancelled.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        cancelled.elapsed()
-    );
+    let (zk, mut fastest) = (world.zk().await.unwrap(), Duration::MAX);
+    // A busy machine may pause for longer, but not each time.
+    for _ in 0..3 {
+        let id = submit(&world, "long", &[&*length, &*length, "0"]).await;
+        eventually("both processes run", SOON, async || {
+            anyhow::ensure!(sleeping() == 2, "{} do", sleeping());
+            Ok(())
+        })
+        .await;
+        let path = world.path(&format!("jobs/{id}"));
+        let cancelled = Instant::now();
+        zk.set_data(&path, b"cncl=3;queue=long", None).await.unwrap();
+        eventually("its processes are gone", SOON, async || {
+            anyhow::ensure!(sleeping() == 0, "{} still run", sleeping());
+            Ok(())
+        })
+        .await;
+        fastest = fastest.min(cancelled.elapsed());
+    }
+    assert!(fastest < Duration::from_secs(1), "{fastest:?}");
     world.drained(SOON).await.unwrap();
     eventually("its slots are free", SOON, async || {
         let running = queue_metric(&e, "running", "long").await;
@@ -64,9 +63,10 @@ async fn what_has_not_begun_when_the_deadline_passes_and_what_waits_are_errors_t
                 [queues.q]\nattempts = 5\nretry_initial = \"1h\"\nretry_max = \"1h\"\n";
     let _e = start(&world, "e", toml).await;
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let deadline = (since_1970 + Duration::from_secs(2)).as_millis();
+    // Long enough for the first tasks to begin, and for no more than 21 of the others.
+    let deadline = (since_1970 + Duration::from_secs(8)).as_millis();
     let mut tasks = vec!["flaky 1 once".to_owned(), "value".to_owned()];
-    tasks.extend(crate::site::naps("late", 100, Duration::from_millis(100)));
+    tasks.extend(crate::site::naps("late", 100, Duration::from_millis(400)));
     let id = submit_with(&world, "q", &format!(";deadline={deadline}"), &tasks).await;
     world.drained(SOON).await.unwrap();
     let delivered = world.delivered("q", &id).unwrap().unwrap();

@@ -14,11 +14,11 @@ async fn long_tasks_keep_all_executors_busy_to_the_end_of_their_job() {
     let _watcher = start_watcher(&world, "w").await;
     let toml = "[executor]\nqueues = [\"q\"]\nslots = 2\n";
     let (_e1, _e2) = tokio::join!(start(&world, "e1", toml), start(&world, "e2", toml));
-    submit(&world, "q", &naps("q", 48, Duration::from_millis(300))).await;
+    submit(&world, "q", &naps("q", 32, Duration::from_secs(1))).await;
     world.drained(SOON).await.unwrap();
     let (by_e1, by_e2) = (begun(&world, "e1").len(), begun(&world, "e2").len());
-    assert_eq!(by_e1 + by_e2, 48, "none ran twice");
-    // Each has its half, but for one task a slot.
+    assert_eq!(by_e1 + by_e2, 32, "none ran twice");
+    // Each has its half, but for one task a slot: on a busy machine, too, nobody pauses for as long as two tasks take.
     assert!(by_e1.abs_diff(by_e2) <= 4, "{by_e1} and {by_e2}");
 }
 
