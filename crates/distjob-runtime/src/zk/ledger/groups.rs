@@ -128,8 +128,54 @@ impl Ledger {
         }
     }
 
-    /// Moves the member whose lock this is from `pending` to `done`, where `about` says what others may need of it: at
-    /// most [`DONE_BYTES_MAX`](distjob_core::group::DONE_BYTES_MAX) bytes.
+    /// Notes what is to be said of the member whose lock this is when it is [done](Self::settle_in_group), of which its job's
+    /// znode has no room to tell whoever settles it. May be repeated. Nothing happens when it is no member, or done already,
+    /// or when the lock is not this session's any more: the next write under the lock says so.
+    ///
+    /// # Errors
+    /// [`ZkError::Refused`] or [`ZkError::SessionOver`].
+    pub async fn note_in_group(&self, lock: &Lock, name: &GroupName, about: &[u8]) -> Result<(), ZkError> {
+        let pending = self.session.layout().pending(name, &lock.id);
+        let mut attempt = 0;
+        loop {
+            let version = match self.noted(&pending).await? {
+                Some((noted, version)) if noted != about => version,
+                _ => return Ok(()),
+            };
+            let set = Op::Set {
+                path: &pending,
+                data: about,
+                version,
+            };
+            let noted = self.session.client().multi(&[lock.check(), set]);
+            match self.session.reply(noted).await {
+                Ok(()) => return Ok(()),
+                Err(error @ (ZkError::Refused(_) | ZkError::SessionOver)) => return Err(error),
+                Err(_) if !self.holds(lock).await? => return Ok(()),
+                Err(_) => sleep(backoff(attempt, PAUSE_MAX)).await,
+            }
+            attempt += 1;
+        }
+    }
+
+    /// What was noted of a pending member, and in which version; `None` when it is not pending. Asked of the leader.
+    async fn noted(&self, pending: &str) -> Result<Option<(Vec<u8>, i32)>, ZkError> {
+        self.session
+            .until_clear(|| async {
+                let client = self.session.client();
+                let (sync, data) = (client.sync(pending), client.get_data(pending));
+                self.session.reply(sync).await?;
+                match self.session.reply(data).await {
+                    Ok((data, stat)) => Ok(Some((data, stat.version))),
+                    Err(ZkError::NoNode) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            })
+            .await
+    }
+
+    /// Moves the member whose lock this is from `pending` to `done`, which says what was [noted](Self::note_in_group) of it,
+    /// or `about` when nothing was: at most [`DONE_BYTES_MAX`](distjob_core::group::DONE_BYTES_MAX) bytes.
     ///
     /// # Errors
     /// [`ZkError::Refused`] or [`ZkError::SessionOver`].
@@ -144,34 +190,33 @@ impl Ledger {
         }
         let layout = self.session.layout();
         let (pending, done) = (layout.pending(name, &lock.id), layout.done(name, &lock.id));
-        let mut ops = vec![
-            lock.check(),
-            Op::Delete {
-                path: &pending,
-                version: 0,
-            },
-            create(&done, about),
-        ];
+        let mut was_done_before = false;
         let mut attempt = 0;
         loop {
+            let Some((noted, version)) = self.noted(&pending).await? else {
+                return Ok(match self.stands(&done).await? {
+                    true => Settling::Done,
+                    false => Settling::Stranger,
+                });
+            };
+            let about = if noted.is_empty() { about } else { &noted[..] };
+            let path = pending.as_str();
+            let mut ops = vec![lock.check(), Op::Delete { path, version }];
+            if was_done_before {
+                ops.push(Op::Delete {
+                    path: &done,
+                    version: 0,
+                });
+            }
+            ops.push(create(&done, about));
             match self.session.reply(self.session.client().multi(&ops)).await {
                 Ok(()) => return Ok(Settling::Done),
                 Err(error @ (ZkError::Refused(_) | ZkError::SessionOver)) => return Err(error),
-                Err(_) => {}
-            }
-            match (self.stands(&pending).await?, self.stands(&done).await?) {
-                (false, true) => return Ok(Settling::Done),
-                (false, false) => return Ok(Settling::Stranger),
-                (true, _) if !self.holds(lock).await? => return Ok(Settling::LockLost),
                 // An earlier job of this id was done long ago, and this one is a member again.
-                (true, true) if ops.len() == 3 => ops.insert(
-                    2,
-                    Op::Delete {
-                        path: &done,
-                        version: 0,
-                    },
-                ),
-                (true, _) => sleep(backoff(attempt, PAUSE_MAX)).await,
+                Err(ZkError::NodeExists) => was_done_before = true,
+                Err(ZkError::NoNode) if was_done_before => was_done_before = false,
+                Err(_) if !self.holds(lock).await? => return Ok(Settling::LockLost),
+                Err(_) => sleep(backoff(attempt, PAUSE_MAX)).await,
             }
             attempt += 1;
         }
