@@ -168,6 +168,16 @@ impl JobId {
     }
 }
 
+impl QueueName {
+    /// The id of the job that a request for this queue makes under a key of its own choice: 32 hex digits, the same each
+    /// time that it is repeated.
+    #[must_use]
+    pub fn request(&self, key: &str) -> JobId {
+        // No other descendant of a name has this word behind it, so the key may have colons.
+        descendant(self.as_str(), &["request", key])
+    }
+}
+
 impl GroupName {
     /// The id of the job that `step` of their queue asks for when all jobs of this group are done, which was created in
     /// the transaction `life`: 32 hex digits, the same on whichever watcher asks.

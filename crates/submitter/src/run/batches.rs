@@ -65,6 +65,11 @@ pub(crate) struct Receipt {
 }
 
 impl Receipt {
+    /// Whether somebody knows already what [`Receipt::safe`] will answer.
+    pub(crate) fn is_known(&self) -> bool {
+        self.outcome.peek().is_some()
+    }
+
     /// Waits until the line is part of a job that is safe.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use distjob_runtime::config::{Problems, duration, size};
 use serde::{Deserialize, Serialize};
 
-pub use intakes::{HttpConfig, PressureConfig, RedisIntakeConfig, SocketConfig};
+pub use intakes::{HttpConfig, PressureConfig, RedisIntakeConfig, SocketConfig, SocketListen};
 
 /// The keys of this part that are taken over at SIGHUP.
 pub(crate) const RELOADABLE: &[&str] = &[

@@ -1,0 +1,10 @@
+//! Documents for those who send tasks to `submitter run`. How all of distjob is built stands in `distjob_core::docs`.
+
+#[doc = include_str!("docs/http.md")]
+pub mod http {}
+
+#[doc = include_str!("docs/lines.md")]
+pub mod lines {}
+
+#[doc = include_str!("docs/redis.md")]
+pub mod redis {}
