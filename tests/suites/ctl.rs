@@ -15,7 +15,7 @@ mod waits;
 
 use std::time::Duration;
 
-use distjob_core::{Conclusion, Ending, JobId, KeyScheme, Source};
+use distjob_core::{Conclusion, JobData, JobId, KeyScheme, QueueName, Source};
 use distjob_runtime::store::{JobStore, StoreSettings};
 use harness::{Process, Program, World, unique};
 use serde_json::Value;
@@ -88,21 +88,19 @@ async fn drop_job(world: &World, id: &str) {
 
 /// Brings a job to its end, drops and deletes it.
 async fn end_job(world: &World, id: &str, failed: u64, conclusion: Conclusion) {
-    let ending = |count| {
-        Some(Ending {
-            count,
-            failed,
-            conclusion,
-        })
+    let last = |count| {
+        let job = JobData::submitted(count, QueueName::default_queue(), Source::Plain);
+        Some(job.uploaded(failed, conclusion, None))
     };
-    drop_with(world, id, ending).await;
+    drop_with(world, id, last).await;
     delete_job(world, id).await;
 }
 
-async fn drop_with(world: &World, id: &str, ending: impl FnOnce(u64) -> Option<Ending>) {
+async fn drop_with(world: &World, id: &str, last: impl FnOnce(u64) -> Option<JobData>) {
     let (store, id) = (store(world), JobId::new(id).unwrap());
     let meta = store.inspect(&id, &Source::Plain).await.unwrap().meta.unwrap();
-    let drop = store.drop_job(&id, meta.life, &meta.source, 3600, ending(meta.count));
+    let last = last(meta.count);
+    let drop = store.drop_job(&id, meta.life, &meta.source, 3600, last.as_ref());
     drop.await.unwrap();
 }
 

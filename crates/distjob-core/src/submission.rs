@@ -184,6 +184,7 @@ mod tests {
             committed: 0,
             failed: 0,
             conclusion: None,
+            last: None,
         }
     }
 

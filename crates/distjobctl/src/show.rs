@@ -311,6 +311,7 @@ mod tests {
                 committed: 20,
                 failed: 3,
                 conclusion: None,
+                last: None,
             }),
             meta_ttl_s: None,
             tasks: 100,

@@ -257,11 +257,11 @@ impl Pipeline {
     async fn drop_keys(&self, data: &JobData) -> Result<(), Trouble> {
         self.point_to_failed(data).await?;
         let ttl_s = self.tombstone_ttl_s();
-        let (source, ending) = (&data.source, data.ending());
+        let source = &data.source;
         let reply = self
             .patiently(|| {
                 self.store()
-                    .drop_job(&self.id, self.entry.life, source, ttl_s, ending)
+                    .drop_job(&self.id, self.entry.life, source, ttl_s, Some(data))
             })
             .await?;
         drill::point("dropped");

@@ -1,5 +1,6 @@
 //! Hostile arguments: refused in words, and nothing changes.
 
+use distjob_core::job::TEXT_BYTES_MAX;
 use distjob_core::{QueueName, Token};
 use distjob_runtime::store::scripts;
 use redis::aio::MultiplexedConnection;
@@ -72,7 +73,7 @@ fn valid(fixture: &Fixture) -> Vec<Valid> {
         call(
             "drop",
             &with_source,
-            &[&life, "t1", "60", "4", "1", "failed"],
+            &[&life, "t1", "60", "4", "1", "failed", "uploaded=4"],
             (5, 3),
         ),
     ]
@@ -206,6 +207,7 @@ async fn numbers_that_make_no_sense_together_are_refused() {
     for word in ["", "Failed", "a b", "a1", "a:b", &"a".repeat(33)] {
         refused("drop", 5, word, &mut raw).await;
     }
+    refused("drop", 6, &"a".repeat(TEXT_BYTES_MAX + 1), &mut raw).await;
     for (position, arg) in [(0, "0"), (1, "0"), (2, "0"), (2, "5000000000")] {
         refused("take", position, arg, &mut raw).await;
     }

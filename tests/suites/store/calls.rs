@@ -1,12 +1,11 @@
 //! Calls with all their arguments, on the model and on the store, and what either answers.
 
-use distjob_core::conclusion::Ending;
 use distjob_core::store::model::Model;
 use distjob_core::store::{
     Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
     Read, ReadRequest, ReleaseRequest, Standing, Status,
 };
-use distjob_core::{Holder, JobId, Packed, Source, TaskRange, Zxid};
+use distjob_core::{Holder, JobData, JobId, Packed, Source, TaskRange, Zxid};
 use distjob_runtime::store::{Freeing, JobStore};
 
 /// A call with all its arguments, which can be made again later.
@@ -56,7 +55,7 @@ pub(crate) enum Call {
     Drop {
         life: Zxid,
         source: Source,
-        ending: Option<Ending>,
+        last: Option<JobData>,
     },
     Staged {
         source: Source,
@@ -209,7 +208,7 @@ impl Call {
             Self::Free { life, holder, why } => Reply::Freed(model.free(*life, holder, why.deaths())),
             Self::Read(request) => Reply::Read(model.read(*request)),
             Self::Status { life, count, source } => Reply::Status(model.status(*life, *count, source)),
-            Self::Drop { life, source, ending } => Reply::Drop(model.drop_job(*life, source, *ending)),
+            Self::Drop { life, source, last } => Reply::Drop(model.drop_job(*life, source, last.as_ref())),
             Self::Staged { source, from, most } => Reply::Staged(model.staged(source, *from, *most)),
             Self::Inspect { source } => Reply::Inspection(model.inspect(source)),
         }
@@ -267,8 +266,8 @@ impl Call {
             Self::Status { life, count, source } => {
                 Reply::Status(store.status(id, *life, *count, source).await.unwrap())
             }
-            Self::Drop { life, source, ending } => {
-                let drop = store.drop_job(id, *life, source, TTL_S, *ending).await;
+            Self::Drop { life, source, last } => {
+                let drop = store.drop_job(id, *life, source, TTL_S, last.as_ref()).await;
                 Reply::Drop(drop.unwrap())
             }
             Self::Staged {

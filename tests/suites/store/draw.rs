@@ -2,9 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use distjob_core::conclusion::{Conclusion, Ending};
 use distjob_core::store::Isolated;
 use distjob_core::store::model::Part;
+use distjob_core::{Conclusion, JobData, QueueName, Source};
 use distjob_runtime::store::Freeing;
 use proptest::prelude::*;
 
@@ -145,16 +145,15 @@ fn read() -> impl Strategy<Value = Step> {
 
 fn drops() -> impl Strategy<Value = Step> {
     let life = prop_oneof![Just(Life::Older), Just(Life::Known), Just(Life::Newer)];
-    let ending = (0..9u64, 0..9u64, prop::sample::select(&Conclusion::ALL));
-    let ending = ending.prop_map(|(count, failed, conclusion)| Ending {
-        count,
-        failed: failed.min(count),
-        conclusion,
+    let last = (0..9u64, 0..9u64, prop::sample::select(&Conclusion::ALL));
+    let last = last.prop_map(|(count, failed, conclusion)| {
+        JobData::submitted(count, QueueName::default_queue(), Source::Plain)
+            .uploaded(failed.min(count), conclusion, None)
     });
-    (life, 0..3u8, prop::option::of(ending)).prop_map(|(life, source, ending)| Step::Drop {
+    (life, 0..3u8, prop::option::of(last)).prop_map(|(life, source, last)| Step::Drop {
         life,
         source,
-        ending,
+        last,
     })
 }
 

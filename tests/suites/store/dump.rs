@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use distjob_core::store::model::Model;
 use distjob_core::store::{Meta, MetaState};
-use distjob_core::{JobId, KeyScheme, Lease, Source, Token};
+use distjob_core::{JobData, JobId, KeyScheme, Lease, Source, Token};
 use redis::aio::MultiplexedConnection;
 
 type Dump = (
@@ -83,6 +83,7 @@ fn parse_meta(fields: &HashMap<String, String>) -> Meta {
         committed: number("committed"),
         failed: number("failed"),
         conclusion: fields.get("conclusion").map(|word| word.parse().unwrap()),
+        last: fields.get("data").map(|text| JobData::parse(text.as_bytes()).unwrap()),
     }
 }
 

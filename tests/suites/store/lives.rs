@@ -1,10 +1,9 @@
 //! What the scripts promise from the push to the tombstone, one sentence a test.
 
-use distjob_core::conclusion::{Conclusion, Ending};
 use distjob_core::store::{
     Claim, DropReply, MetaState, Open, Push, PushRequest, STAGED_BYTES_MAX, Standing, Status,
 };
-use distjob_core::{Source, Token, Zxid};
+use distjob_core::{Conclusion, JobData, JobState, Source, Token, Zxid};
 use distjob_runtime::store::Freeing;
 use redis::AsyncCommands as _;
 
@@ -210,25 +209,26 @@ async fn the_status_of_a_job_that_is_not_open_tells_whether_its_source_is_still_
 async fn a_tombstone_tells_how_the_job_ended_also_after_a_drop_that_does_not_know() {
     let fixture = Fixture::shared().await;
     fixture.open(&tasks(4)).await;
-    let ending = |failed, conclusion| Ending {
-        count: 4,
-        failed,
-        conclusion,
-    };
-    let told = async |ending: Option<Ending>| {
+    let job = JobData::parse(b"prcd=4;from=t1;parent=p;depth=1").unwrap();
+    let ended = |failed, conclusion| Some(job.uploaded(failed, conclusion, None));
+    let told = async |last: Option<JobData>| {
         let (store, id) = (&fixture.store, &fixture.id);
-        let drop = store.drop_job(id, LIFE, &fixture.source, 60, ending).await;
+        let drop = store.drop_job(id, LIFE, &fixture.source, 60, last.as_ref()).await;
         assert_eq!(drop.unwrap(), DropReply::Dropped);
         let meta = store.inspect(id, &fixture.source).await.unwrap().meta.unwrap();
         assert_eq!(meta.state, MetaState::Gone);
-        meta.ending()
+        assert_eq!(meta.ending(), meta.last.as_ref().and_then(JobData::ending));
+        meta.last
     };
     assert_eq!(told(None).await, None);
-    let partly = Some(ending(1, Conclusion::PartlyFailed));
-    assert_eq!(told(partly).await, partly);
+    // What does not say how it ended is as good as nothing.
+    assert_eq!(told(Some(job.clone())).await, None);
+    let partly = ended(1, Conclusion::PartlyFailed);
+    assert_eq!(told(partly.clone()).await, partly);
     assert_eq!(told(None).await, partly);
-    let cancelled = Some(ending(0, Conclusion::Cancelled));
-    assert_eq!(told(cancelled).await, cancelled);
+    assert_eq!(told(Some(job.clone())).await, partly);
+    let cancelled = Some(job.in_state(JobState::Cancelled));
+    assert_eq!(told(cancelled.clone()).await, cancelled);
     // What an older life came to says nothing of the next one.
     let (next, source) = (Zxid::new(LIFE.number() + 1), token("t2"));
     let drop = fixture.store.drop_job(&fixture.id, next, &source, 60, None).await;

@@ -1,9 +1,8 @@
 //! What can happen to a job: steps, and the calls that they become in a given state.
 
-use distjob_core::conclusion::Ending;
 use distjob_core::store::model::{Model, Part};
 use distjob_core::store::{Isolated, ReadRequest};
-use distjob_core::{Holder, Lease, Outcome, Packed, Source, TaskRange, Zxid};
+use distjob_core::{Holder, JobData, Lease, Outcome, Packed, Source, TaskRange, Zxid};
 use distjob_runtime::store::Freeing;
 
 use crate::calls::Call;
@@ -70,7 +69,7 @@ pub(crate) enum Step {
     Drop {
         life: Life,
         source: u8,
-        ending: Option<Ending>,
+        last: Option<JobData>,
     },
     Staged {
         token: u8,
@@ -276,11 +275,11 @@ impl Step {
             Self::Drop {
                 life: l,
                 source: s,
-                ending,
+                last,
             } => Call::Drop {
                 life: life(model, l),
                 source: source(s),
-                ending,
+                last,
             },
             Self::Staged { token, from, most } => Call::Staged {
                 source: source(1 + token % 2),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::wire::{Parts, ReplyError};
 use crate::{
-    Holder, Lease, Source, Zxid,
+    Holder, JobData, Lease, Source, Zxid,
     conclusion::{Conclusion, Ending},
 };
 
@@ -36,6 +36,8 @@ pub struct Meta {
     pub failed: u64,
     /// What the job came to; only in a tombstone, and only when that was told.
     pub conclusion: Option<Conclusion>,
+    /// What the job's znode said last; only in a tombstone that tells what the job came to.
+    pub last: Option<JobData>,
 }
 
 impl Meta {
@@ -96,6 +98,8 @@ impl Inspection {
                     committed: parts.parse("committed")?,
                     failed: parts.parse("failed")?,
                     conclusion: parts.conclusion()?,
+                    // It may be that of a later version.
+                    last: JobData::parse(parts.text("data")?.as_bytes()).ok(),
                 };
                 let ttl: i64 = parts.parse("time to live")?;
                 (Some(meta), u64::try_from(ttl).ok())

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub use partition::PartitionViolation;
 
 use super::{DropReply, Inspection, Meta, MetaState, Open, Push, PushRequest, Standing};
-use crate::{Holder, Lease, Source, Zxid, conclusion::Ending};
+use crate::{Holder, JobData, Lease, Source, Zxid, conclusion::Ending};
 
 /// All keys of one job id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -95,13 +95,14 @@ impl Model {
             committed: 0,
             failed: 0,
             conclusion: None,
+            last: None,
         });
         Open::Open
     }
 
     /// `drop`: leaves nothing but a tombstone, which keeps how the job ended, unless a later life is known.
-    pub fn drop_job(&mut self, life: Zxid, source: &Source, ending: Option<Ending>) -> DropReply {
-        let mut ending = ending;
+    pub fn drop_job(&mut self, life: Zxid, source: &Source, last: Option<&JobData>) -> DropReply {
+        let mut told = last.and_then(|last| Some((last.ending()?, Some(last.clone()))));
         match self.standing(life) {
             Standing::Stale => return DropReply::Stale,
             // Never opened in this life: its list would stay for ever.
@@ -109,9 +110,10 @@ impl Model {
             // Opened, which consumed its list: one that stands there now is somebody else's.
             Standing::Open => {}
             // Whoever drops it once more may know less.
-            Standing::Gone => ending = ending.or(self.meta.as_ref().and_then(Meta::ending)),
+            Standing::Gone => told = told.or(self.told()),
         }
         self.clear();
+        let (ending, last) = told.unzip();
         self.meta = Some(Meta {
             life,
             state: MetaState::Gone,
@@ -121,8 +123,15 @@ impl Model {
             committed: 0,
             failed: ending.map_or(0, |ending| ending.failed),
             conclusion: ending.map(|ending| ending.conclusion),
+            last: last.flatten(),
         });
         DropReply::Dropped
+    }
+
+    /// What a tombstone tells of the end of the job.
+    fn told(&self) -> Option<(Ending, Option<JobData>)> {
+        let meta = self.meta.as_ref()?;
+        Some((meta.ending()?, meta.last.clone()))
     }
 
     /// `inspect`: everything at once. Times to live are not modelled.

@@ -7,8 +7,7 @@ use std::{
 };
 
 use distjob_core::{
-    Holder, JobId, KeyScheme, QueueName, Source, Token, Zxid,
-    conclusion::Ending,
+    Holder, JobData, JobId, KeyScheme, QueueName, Source, Token, Zxid,
     rate::{Limit, Rate, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
@@ -189,8 +188,9 @@ impl JobStore {
         call.end(result)
     }
 
-    /// Leaves nothing of the job but a tombstone that lives for `ttl_s` seconds, at least 1, and tells how the job ended:
-    /// as `ending` says, or else as a tombstone that stands there already does.
+    /// Leaves nothing of the job but a tombstone that lives for `ttl_s` seconds, at least 1, and tells what the job's znode
+    /// said last, and how it ended by that: as `last` has it, or else as a tombstone that stands there already does. Data
+    /// that do not tell how the job ended are as good as none.
     ///
     /// # Errors
     /// See [the module](super).
@@ -200,10 +200,10 @@ impl JobStore {
         life: Zxid,
         source: &Source,
         ttl_s: u64,
-        ending: Option<Ending>,
+        last: Option<&JobData>,
     ) -> Result<DropReply, StoreError> {
         let call = self.begin(Some(id)).await?;
-        let result = call.line().drop_job(id, life, source, ttl_s, ending).await;
+        let result = call.line().drop_job(id, life, source, ttl_s, last).await;
         call.end(result)
     }
 

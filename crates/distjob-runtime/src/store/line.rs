@@ -5,8 +5,7 @@
 //! in a simulation.
 
 use distjob_core::{
-    Holder, JobId, QueueName, Source, Token, Zxid,
-    conclusion::Ending,
+    Holder, JobData, JobId, QueueName, Source, Token, Zxid,
     rate::{Limit, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
@@ -68,7 +67,7 @@ pub trait Line: Send + Sync + 'static {
         life: Zxid,
         source: &'a Source,
         ttl_s: u64,
-        ending: Option<Ending>,
+        last: Option<&'a JobData>,
     ) -> Reply<'a, DropReply>;
 
     /// See [`JobStore::staged`](super::JobStore::staged).

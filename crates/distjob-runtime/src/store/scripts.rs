@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use distjob_core::{
-    job::TASKS_MAX,
+    job::{TASKS_MAX, TEXT_BYTES_MAX},
     rate::PARTS_MAX,
     store::{FREED_LISTED_MAX, FREED_SCANNED_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX},
 };
@@ -94,6 +94,7 @@ impl Script {
         let prelude = include_str!("lua/prelude.lua");
         let limits = format!(
             "local TASKS_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX = {TASKS_MAX}, {GRANT_TASKS_MAX}, {STAGED_BYTES_MAX}\n\
+             local TEXT_BYTES_MAX = {TEXT_BYTES_MAX}\n\
              local FREED_LISTED_MAX, FREED_SCANNED_MAX = {FREED_LISTED_MAX}, {FREED_SCANNED_MAX}\n\
              local PARTS_MAX = {PARTS_MAX}"
         );

@@ -1,8 +1,7 @@
 //! Servers that are broken on purpose: who checks runs must notice.
 
 use distjob_core::{
-    Source, TaskRange, Zxid,
-    conclusion::Ending,
+    JobData, Source, TaskRange, Zxid,
     store::{Claim, ClaimRequest, Commit, CommitRequest, DropReply, model::Model},
 };
 
@@ -70,11 +69,11 @@ pub(super) fn drop_job(
     model: &mut Model,
     life: Zxid,
     source: &Source,
-    ending: Option<Ending>,
+    last: Option<&JobData>,
 ) -> DropReply {
     let known = model.meta.as_ref().map_or(life, |meta| meta.life);
     match bug {
-        Some(Bug::DropWithoutLife) => model.drop_job(life.max(known), source, ending),
-        _ => model.drop_job(life, source, ending),
+        Some(Bug::DropWithoutLife) => model.drop_job(life.max(known), source, last),
+        _ => model.drop_job(life, source, last),
     }
 }

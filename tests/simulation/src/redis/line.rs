@@ -3,8 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use distjob_core::{
-    Holder, JobId, QueueName, Source, Token, Zxid,
-    conclusion::Ending,
+    Holder, JobData, JobId, QueueName, Source, Token, Zxid,
     rate::{Limit, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
@@ -190,10 +189,11 @@ impl Line for SimulatedLine {
         life: Zxid,
         source: &'a Source,
         ttl_s: u64,
-        ending: Option<Ending>,
+        last: Option<&'a JobData>,
     ) -> Reply<'a, DropReply> {
         let (id, source) = (id.clone(), source.clone());
-        self.script(move |redis| redis.drop_job(&id, life, &source, ttl_s, ending))
+        let last = last.cloned();
+        self.script(move |redis| redis.drop_job(&id, life, &source, ttl_s, last.as_ref()))
     }
 
     fn staged<'a>(

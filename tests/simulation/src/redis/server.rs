@@ -3,8 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use distjob_core::{
-    Holder, JobId, QueueName, Source, TaskRange, Token, Zxid,
-    conclusion::Ending,
+    Holder, JobData, JobId, QueueName, Source, TaskRange, Token, Zxid,
     rate::{Bucket, Limit, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, MetaState, Open, Push,
@@ -265,10 +264,10 @@ impl Redis {
         life: Zxid,
         source: &Source,
         ttl_s: u64,
-        ending: Option<Ending>,
+        last: Option<&JobData>,
     ) -> Answer<DropReply> {
         self.script("drop", Access::Script, id, |job, bug| {
-            let answer = bug::drop_job(bug, &mut job.model, life, source, ending);
+            let answer = bug::drop_job(bug, &mut job.model, life, source, last);
             if answer == DropReply::Dropped {
                 job.keep_tombstone(in_seconds(ttl_s));
             }

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 meta  2 tasks  3 leases  4 freed  5 results  6 source list
 -- ARGV  1 J  2 source  3 time to live of the tombstone in seconds
---       4 number of tasks  5 how many of them failed  6 what the job came to; none of the three when that is not known
+--       4 number of tasks  5 how many of them failed  6 what the job came to  7 what its znode said last; none of the four
+--       when that is not known
 -- Returns  {'dropped'}
 --          {'stale'}  a later life of the id is known; nothing changed
 
@@ -13,7 +14,7 @@ local ending = {}
 if #ARGV > 3 then
   local n = arg_number(4, 'number of tasks')
   local failed = arg_number(5, 'number of tasks', 0, n)
-  ending = { 'n', show(n), 'failed', show(failed), 'conclusion', arg_word(6) }
+  ending = { 'n', show(n), 'failed', show(failed), 'conclusion', arg_word(6), 'data', arg_text(7) }
 end
 
 local state = standing(KEYS[1], life)
@@ -27,9 +28,9 @@ if state == 'absent' and list_length(KEYS[6]) > 0 then
 end
 -- Whoever drops it once more may know less than who dropped it first.
 if state == 'gone' and #ending == 0 then
-  local told = redis.call('HMGET', KEYS[1], 'n', 'failed', 'conclusion')
+  local told = redis.call('HMGET', KEYS[1], 'n', 'failed', 'conclusion', 'data')
   if told[1] and told[2] and told[3] then
-    ending = { 'n', told[1], 'failed', told[2], 'conclusion', told[3] }
+    ending = { 'n', told[1], 'failed', told[2], 'conclusion', told[3], 'data', told[4] or '' }
   end
 end
 redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])

@@ -3,12 +3,13 @@
 -- KEYS  1 meta  2 tasks  3 leases  4 freed  5 results  6 source list
 -- ARGV  none
 -- Returns  {'none', REST}
---          {'open' | 'gone', J, source, n, cursor, committed, failed, conclusion, time to live (-1: none), REST}
+--          {'open' | 'gone', J, source, n, cursor, committed, failed, conclusion, what its znode said last, time to
+--           live (-1: none), REST}
 --          where REST is: number of tasks, number of commits, length of the source list, number of freed ranges, the
 --          first of them, then holder and leases by turns
 
 local fields = redis.call('HMGET', KEYS[1], 'J', 'state', 'source', 'n', 'cursor', 'committed', 'failed',
-  'conclusion')
+  'conclusion', 'data')
 local reply = { 'none' }
 if fields[1] then
   reply = { fields[2] == 'open' and 'open' or 'gone', fields[1], fields[3] or '' }
@@ -16,6 +17,7 @@ if fields[1] then
     reply[#reply + 1] = show(whole(fields[i]) or 0)
   end
   reply[#reply + 1] = fields[8] or ''
+  reply[#reply + 1] = fields[9] or ''
   reply[#reply + 1] = show(redis.call('TTL', KEYS[1]))
 end
 append(reply, {

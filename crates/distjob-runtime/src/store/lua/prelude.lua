@@ -9,8 +9,8 @@
 --   * replies are flat lists of strings, a word first. Numbers are formatted here, never by Lua's own rules;
 --   * a zxid is 16 hex digits compared as text, because a number of Lua has 53 bits.
 
--- TASKS_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX, FREED_LISTED_MAX, FREED_SCANNED_MAX and PARTS_MAX stand before this
--- text; scripts.rs takes them from distjob-core.
+-- TASKS_MAX, TEXT_BYTES_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX, FREED_LISTED_MAX, FREED_SCANNED_MAX and PARTS_MAX
+-- stand before this text; scripts.rs takes them from distjob-core.
 local TTL_S_MAX = 315360000 -- ten years
 local UNPACK_MAX = 4000 -- Lua's stack holds 8000
 
@@ -70,6 +70,14 @@ local function arg_word(index)
   local text = ARGV[index]
   if not text or #text > 32 or not string.find(text, '^[a-z-]+$') then
     fail('argument ' .. index .. ' is no word')
+  end
+  return text
+end
+
+local function arg_text(index)
+  local text = ARGV[index]
+  if not text or #text > TEXT_BYTES_MAX then
+    fail('argument ' .. index .. ' is no data of a znode')
   end
   return text
 end

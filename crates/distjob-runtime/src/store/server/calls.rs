@@ -1,8 +1,7 @@
 //! One method a script: arguments in, the reply parsed.
 
 use distjob_core::{
-    Holder, JobId, QueueName, Source, Token, Zxid,
-    conclusion::Ending,
+    Holder, JobData, JobId, QueueName, Source, Token, Zxid,
     rate::{Limit, Tokens},
     store::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
@@ -121,15 +120,16 @@ impl Line for RedisLine {
         life: Zxid,
         source: &'a Source,
         ttl_s: u64,
-        ending: Option<Ending>,
+        last: Option<&'a JobData>,
     ) -> Reply<'a, DropReply> {
         let script = &SCRIPTS.drop;
         let mut cmd = self.on_all(script, id, source);
         cmd.arg(life.to_string()).arg(source.as_str()).arg(ttl_s);
-        if let Some(ending) = ending {
+        if let Some((last, ending)) = last.and_then(|last| Some((last, last.ending()?))) {
             cmd.arg(ending.count)
                 .arg(ending.failed)
-                .arg(ending.conclusion.as_str());
+                .arg(ending.conclusion.as_str())
+                .arg(last.to_string());
         }
         self.run(script, cmd, DropReply::parse)
     }

@@ -11,8 +11,7 @@ use std::{
 };
 
 use distjob_core::{
-    Account, Holder, JobId, KeyScheme, MemberName, Outcome, QueueName, Source, Token, Zxid,
-    conclusion::Ending,
+    Account, Holder, JobData, JobId, KeyScheme, MemberName, Outcome, QueueName, Source, Token, Zxid,
     outcome::unpack,
     rate::{Limit, Tokens},
     retry::Policy,
@@ -390,7 +389,7 @@ impl Line for World {
         _: Zxid,
         _: &'a Source,
         _: u64,
-        _: Option<Ending>,
+        _: Option<&'a JobData>,
     ) -> Reply<'a, DropReply> {
         not_asked()
     }
