@@ -12,11 +12,12 @@
 //! | `<prefix>rate:{<queue>}` | hash, expires | a queue's bucket of tokens: `parts`, `per`, `at` |
 //! | `<prefix>run:batches` | hash | id of a batch that a submitter took out of a list or stream → its queue |
 //! | `<prefix>run:batch:<id>` | list | the payloads of that batch, until they are a job |
+//! | `<prefix>sink:{<key>}:<id>.<life>` | string, expires | how many entries of a result are in the list or stream `<key>` |
 //! | `<prefix>ledger` | string | the creation zxid of `<root>/jobs`: to which ledger this store belongs |
 //!
 //! A plain list's whole key is the id, and the id stands in braces in all the others: one hash slot a job.
 
-use crate::{JobId, QueueName, Token};
+use crate::{JobId, QueueName, Token, Zxid};
 
 /// Why a text cannot be the prefix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +65,18 @@ impl KeyScheme {
     #[must_use]
     pub fn run_batch(&self, id: &JobId) -> String {
         format!("{}run:batch:{id}", self.prefix)
+    }
+
+    /// How many entries of the result of this job are in the list or stream `target`, with which it shares a hash slot: the
+    /// part of `target` in braces counts, if there is one, and else all of it.
+    #[must_use]
+    pub fn sink_mark(&self, target: &str, id: &JobId, life: Zxid) -> String {
+        let braced = target.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+        let tag = braced
+            .map(|(tag, _)| tag)
+            .filter(|tag| !tag.is_empty())
+            .unwrap_or(target);
+        format!("{}sink:{{{tag}}}:{id}.{life}", self.prefix)
     }
 
     /// The list that `source` stands for.
@@ -156,6 +169,17 @@ mod tests {
 
     fn scheme() -> KeyScheme {
         KeyScheme::new("dj*:").unwrap()
+    }
+
+    #[test]
+    fn what_is_known_of_a_sink_stands_in_the_slot_of_its_target() {
+        let id = JobId::new("abc").unwrap();
+        for (target, mark) in [
+            ("results", "dj*:sink:{results}:abc.0000000000000007"),
+            ("a:{b}:c", "dj*:sink:{b}:abc.0000000000000007"),
+        ] {
+            assert_eq!(scheme().sink_mark(target, &id, Zxid::new(7)), mark);
+        }
     }
 
     #[test]

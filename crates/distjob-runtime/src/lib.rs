@@ -7,6 +7,7 @@ pub mod admin;
 pub mod chance;
 pub mod config;
 pub mod drill;
+pub mod environment;
 pub mod exit;
 pub mod headers;
 pub mod health;

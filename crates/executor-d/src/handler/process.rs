@@ -16,7 +16,6 @@
 
 mod bounds;
 mod cgroup;
-mod environment;
 mod finish;
 mod group;
 mod keeper;

@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-use distjob_runtime::chance;
+use distjob_runtime::{
+    chance,
+    environment::{Variables, environment},
+};
 use rustix::fs::{Access, access};
 
-use super::{
-    environment::{Variables, environment},
-    user::account,
-};
+use super::user::account;
 use crate::{config::BoundsConfig, launcher::Orders};
 
 /// Where programs are looked for when the environment does not say.

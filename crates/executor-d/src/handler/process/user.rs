@@ -2,9 +2,9 @@
 
 use std::{ffi::CString, io};
 
+use distjob_runtime::environment::Variables;
 use nix::unistd::{Gid, User, getgrouplist};
 
-use super::environment::Variables;
 use crate::launcher::Identity;
 
 /// A user whom a child is to run as.

@@ -1,4 +1,4 @@
-//! The environment of a child: cleared, but for a list.
+//! The environment of a program that a daemon starts: cleared, but for a list.
 
 use std::{
     collections::BTreeMap,
@@ -6,12 +6,13 @@ use std::{
     os::unix::ffi::OsStrExt as _,
 };
 
-/// The variables that a child starts with.
-pub(super) type Variables = Vec<(OsString, OsString)>;
+/// The variables that a program starts with.
+pub type Variables = Vec<(OsString, OsString)>;
 
 /// Those of `ours` that a pattern names, and `set`, of which the last is the strongest. A pattern is a name; a `*` at its
 /// end stands for any rest.
-pub(super) fn environment(
+#[must_use]
+pub fn environment(
     patterns: &[String],
     ours: impl IntoIterator<Item = (OsString, OsString)>,
     set: impl IntoIterator<Item = (OsString, OsString)>,
