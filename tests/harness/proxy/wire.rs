@@ -23,6 +23,9 @@ pub(super) struct Message {
     pub(super) bytes: Bytes,
 }
 
+/// What Redis skips between requests, and `redis-cli --pipe` sends before its last one.
+const EMPTY_LINE: &[u8] = b"\r\n";
+
 /// Cuts one direction of one connection into messages.
 #[derive(Debug)]
 pub(super) struct Framer {
@@ -74,7 +77,7 @@ impl Framer {
                 Some(Tag::MAX)
             }
             Wire::ZooKeeper => i32_at(message, 4).and_then(|xid| Tag::try_from(xid).ok()),
-            Wire::Redis if message.starts_with(b">") => None,
+            Wire::Redis if message.starts_with(b">") || message == EMPTY_LINE => None,
             Wire::Redis => {
                 self.tagged += 1;
                 Some(self.tagged)
@@ -100,6 +103,9 @@ fn packet_length(bytes: &[u8]) -> Result<Option<usize>> {
 
 /// The length of the first RESP value in `bytes`, if all of it is there.
 fn value_length(bytes: &[u8]) -> Result<Option<usize>> {
+    if bytes.starts_with(EMPTY_LINE) {
+        return Ok(Some(EMPTY_LINE.len()));
+    }
     let mut at = 0;
     // Counting what is left, instead of recursion, walks nested arrays of any depth.
     let mut values_left = 1_usize;

@@ -54,6 +54,8 @@ impl Kind for S3Kind {
         command.args(["-m", "moto.server", "-H"]);
         command.arg(listen.ip().to_string()).arg("-p");
         command.arg(listen.port().to_string()).current_dir(dir);
+        // So that lists of a hundred objects have two pages already.
+        command.env("MOTO_S3_DEFAULT_MAX_KEYS", "60");
         Ok(command)
     }
 

@@ -86,7 +86,7 @@ fn configuration(data: &Path, listen: SocketAddr, ensemble: &str) -> String {
     format!(
         "tickTime=200\nminSessionTimeout=400\nmaxSessionTimeout=60000\ninitLimit=50\nsyncLimit=25\n\
          dataDir={data}\nclientPort={port}\nclientPortAddress={address}\nmaxClientCnxns=0\n\
-         admin.enableServer=false\n4lw.commands.whitelist=ruok,mntr,srvr,cons,dump\n{ensemble}"
+         admin.enableServer=false\n4lw.commands.whitelist=ruok,mntr,srvr,cons,dump,wchp\n{ensemble}"
     )
 }
 
