@@ -61,6 +61,18 @@ pub(crate) const JQ: Package = Package {
     what: "jq",
     is_there: || on_path("jq").is_some(),
 };
+/// What reads an archive of the kind zip, to see that anybody can.
+pub(crate) const UNZIP: Package = Package {
+    name: "unzip",
+    what: "unzip",
+    is_there: || on_path("unzip").is_some(),
+};
+/// What reads one of the kind zstd, for the same.
+pub(crate) const ZSTD: Package = Package {
+    name: "zstd",
+    what: "zstd",
+    is_there: || on_path("zstd").is_some(),
+};
 
 /// The commands that make network namespaces and rule their links, for the fault rig.
 pub(crate) const IPROUTE: Package = Package {

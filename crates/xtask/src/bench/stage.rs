@@ -13,7 +13,7 @@ use zookeeper_client::Client;
 use crate::shell::target;
 
 /// No measure takes so long on any machine.
-const LIMIT: Duration = Duration::from_secs(600);
+pub(super) const LIMIT: Duration = Duration::from_secs(600);
 
 /// Between two looks at a job: short against what is measured, long against what a look costs.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -39,15 +39,22 @@ impl Stage {
 
     /// Lets an executor with this configuration enter; returns when it has registered.
     pub(super) async fn executor(&mut self, toml: &str) -> Result<()> {
-        let config = format!(
-            "{}[admin]\nlisten = \"127.0.0.1:0\"\n\n{toml}",
-            self.world.config()
-        );
-        let program = released("executor-d").config(config);
         let name = format!("executor-{}", self.executors.len() + 1);
+        let executor = self.daemon("executor-d", toml);
         self.executors
-            .push(self.world.start_member(program, &name).await?);
+            .push(self.world.start_member(executor, &name).await?);
         Ok(())
+    }
+
+    /// Lets a watcher with this configuration enter; returns when it has registered.
+    pub(super) async fn watcher(&self, toml: &str) -> Result<Process> {
+        let watcher = self.daemon("watcher-d", toml);
+        self.world.start_member(watcher, "watcher").await
+    }
+
+    fn daemon(&self, binary: &str, toml: &str) -> Program {
+        let config = self.world.config();
+        released(binary).config(format!("{config}[admin]\nlisten = \"127.0.0.1:0\"\n\n{toml}"))
     }
 
     /// The executors, in the order in which they entered.
@@ -62,6 +69,35 @@ impl Stage {
             .args(["once", "--queue", queue, "--batch", &batch.to_string()])
             .arg(tasks);
         self.world.start(program, "submitter")?.succeeded(LIMIT).await
+    }
+
+    /// Begins to submit tasks as one job. How much memory that takes is watched.
+    pub(super) fn submitter(&self, queue: &str, tasks: &Path) -> Result<Process> {
+        let program = released("submitter")
+            .config(self.world.config())
+            .args(["once", "--queue", queue])
+            .arg(tasks);
+        self.world.start(program.watch_memory(), "submitter")
+    }
+
+    /// How many bytes Redis has taken for what it keeps.
+    pub(super) async fn redis_memory(&self) -> Result<u64> {
+        let info: String = redis::cmd("INFO")
+            .arg("memory")
+            .query_async(&mut self.world.redis().await?)
+            .await?;
+        let used = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+        Ok(used.context("no used_memory")?.trim().parse()?)
+    }
+
+    /// Returns when a job is delivered, and its znode gone.
+    pub(super) async fn gone(&self, job: &str) -> Result<()> {
+        let (path, begun) = (self.world.path(&format!("jobs/{job}")), Instant::now());
+        while self.ledger.check_stat(&path).await?.is_some() {
+            ensure!(begun.elapsed() < LIMIT, "job {job} is not delivered");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     /// Returns when every task of these jobs has its outcome.
