@@ -1,12 +1,24 @@
 //! The daemon's configuration, `config/watcher-d.toml`.
 
+mod queue;
+mod sink;
+mod then;
+
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use distjob_core::{Percent, QueueName, Sharing, conclusion::Policy};
+use distjob_core::{QueueName, Sharing, id::SinkName};
 use distjob_runtime::config::{
     AdminConfig, LogConfig, Problems, RedisConfig, Settings, Template, ZooKeeperConfig, duration, size,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::files::PARTIAL;
+
+pub use self::{
+    queue::QueueConfig,
+    sink::{SinkConfig, SinkKind},
+    then::{Payload, Results, StepConfig, Steps, When},
+};
 
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,24 +34,60 @@ pub struct Config {
     pub admin: AdminConfig,
     /// The watcher itself.
     pub watcher: WatcherConfig,
-    /// Where results go.
+    /// The sink that is called `default`, and what holds for every other that says nothing else. Not for use: see
+    /// [`Self::sink`].
     pub sink: SinkConfig,
-    /// What holds for every queue that says nothing else. Not for use: see [`Self::policy`].
+    /// The sinks that something is said of, complete. Not for use: see [`Self::sink`].
+    #[serde(default)]
+    pub sinks: BTreeMap<SinkName, SinkConfig>,
+    /// What holds for every queue that says nothing else. Not for use: see [`Self::queue`].
     pub queue: QueueConfig,
-    /// The queues that something is said of, complete. Not for use: see [`Self::policy`].
+    /// The queues that something is said of, complete. Not for use: see [`Self::queue`].
     // Absent only where the shipped file is read past the loader: then all are as `queue` says.
     #[serde(default)]
     pub queues: BTreeMap<QueueName, QueueConfig>,
+    /// What holds for every step of a workflow that says nothing else. Not for use: see [`Self::steps`].
+    pub then: StepConfig,
 }
 
 impl Config {
-    /// From how many failed tasks on a job of this queue is how bad.
+    /// What is done with the results of a queue.
     #[must_use]
-    pub fn policy(&self, queue: &QueueName) -> Policy {
-        let config = self.queues.get(queue).unwrap_or(&self.queue);
-        Policy {
-            tolerate: config.tolerate,
-            failed_from: config.failed_from,
+    pub fn queue(&self, name: &QueueName) -> &QueueConfig {
+        self.queues.get(name).unwrap_or(&self.queue)
+    }
+
+    /// The jobs that follow the jobs of a queue, by the names of their steps.
+    #[must_use]
+    pub fn steps(&self, queue: &QueueName) -> &Steps {
+        &self.queue(queue).then
+    }
+
+    /// The sink of that name, if there is one.
+    #[must_use]
+    pub fn sink(&self, name: &SinkName) -> Option<&SinkConfig> {
+        self.all_sinks()
+            .find(|(known, _)| known == name)
+            .map(|(_, sink)| sink)
+    }
+
+    /// All sinks with their names.
+    pub fn all_sinks(&self) -> impl Iterator<Item = (SinkName, &SinkConfig)> {
+        let default = SinkName::default_sink();
+        let first = self.sinks.get(&default).unwrap_or(&self.sink);
+        let others = self
+            .sinks
+            .iter()
+            .filter(|(name, _)| **name != SinkName::default_sink());
+        std::iter::once((default, first)).chain(others.map(|(name, sink)| (name.clone(), sink)))
+    }
+
+    /// The directory in which results are put together.
+    #[must_use]
+    pub fn spool(&self) -> PathBuf {
+        match self.watcher.spool.as_os_str().is_empty() {
+            true => self.sink.directory.join(PARTIAL),
+            false => self.watcher.spool.clone(),
         }
     }
 }
@@ -68,9 +116,18 @@ pub struct WatcherConfig {
     pub tombstone_ttl: Duration,
     /// Whether the payloads of failed tasks are kept for as long.
     pub keep_failed: bool,
+    /// The directory in which results are put together; empty: one in that of `[sink]`. See [`Config::spool`].
+    pub spool: PathBuf,
+    /// Most results that wait there for their sinks.
+    pub spool_max: usize,
+    /// Most bytes of them; 0: no bound.
+    #[serde(with = "size")]
+    pub spool_max_bytes: u64,
     /// How often the views are compared with what ZooKeeper lists.
     #[serde(with = "duration")]
     pub scrub_every: Duration,
+    /// How many jobs may follow each other.
+    pub depth_max: u32,
     /// How long a job waits after its first failure.
     #[serde(with = "duration")]
     pub retry_initial: Duration,
@@ -79,36 +136,29 @@ pub struct WatcherConfig {
     pub retry_max: Duration,
 }
 
-/// `[sink]`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SinkConfig {
-    /// The directory of result files.
-    pub directory: PathBuf,
-}
-
-/// `[queue]`, with what `[queues.<name>]` says instead.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QueueConfig {
-    /// So many tasks may fail in a job that succeeded all the same.
-    pub tolerate: Percent,
-    /// From so many on the job failed.
-    pub failed_from: Percent,
-}
-
-impl QueueConfig {
-    fn check(&self, table: &str, problems: &mut Problems<'_>) {
-        problems.require(
-            &format!("{table}.failed_from"),
-            self.failed_from >= self.tolerate,
-            format_args!("must be at least {table}.tolerate, which is {}", self.tolerate),
-        );
-    }
-}
-
 /// More locks in one session than this are a danger: the end of the session is one transaction, which must fit.
 const PIPELINES_MAX: usize = 1000;
+
+impl Config {
+    fn check_queue(&self, table: &str, queue: &QueueConfig, problems: &mut Problems<'_>) {
+        queue.check(table, problems);
+        let key = format!("{table}.sinks");
+        for (at, name) in queue.sinks.iter().enumerate() {
+            problems.require(
+                &key,
+                self.sink(name).is_some(),
+                format_args!(
+                    "names the sink {name}, of which nothing is said: there is no table [sinks.{name}]"
+                ),
+            );
+            problems.require(
+                &key,
+                !queue.sinks[..at].contains(name),
+                format_args!("names the sink {name} twice"),
+            );
+        }
+    }
+}
 
 impl Settings for Config {
     const RELOADABLE: &'static [&'static str] = &[
@@ -125,12 +175,31 @@ impl Settings for Config {
         "sink.directory",
         "queue.tolerate",
         "queue.failed_from",
+        "watcher.depth_max",
+        "then",
+        "watcher.spool",
+        "watcher.spool_max",
+        "watcher.spool_max_bytes",
+        "sink.kind",
+        "sink.timeout",
+        "queue.format",
+        "queue.archive",
+        "queue.level",
+        "queue.name",
+        "queue.sinks",
     ];
-    const TEMPLATES: &'static [Template] = &[Template {
-        defaults: "queue",
-        instances: "queues",
-        listed: None,
-    }];
+    const TEMPLATES: &'static [Template] = &[
+        Template {
+            defaults: "queue",
+            instances: "queues",
+            listed: None,
+        },
+        Template {
+            defaults: "then",
+            instances: "queues.*.then",
+            listed: None,
+        },
+    ];
 
     fn check(&self, problems: &mut Problems<'_>) {
         self.zookeeper.check(problems);
@@ -159,6 +228,7 @@ impl Settings for Config {
             watcher.scrub_every >= Duration::from_secs(1),
             "must be at least 1s",
         );
+        problems.require("watcher.depth_max", watcher.depth_max >= 1, "must be at least 1");
         problems.require(
             "watcher.retry_initial",
             watcher.retry_initial >= Duration::from_millis(1),
@@ -169,15 +239,19 @@ impl Settings for Config {
             watcher.retry_max >= watcher.retry_initial,
             "must be at least watcher.retry_initial",
         );
-        problems.require(
-            "sink.directory",
-            !self.sink.directory.as_os_str().is_empty(),
-            "must not be empty",
-        );
-        self.queue.check("queue", problems);
-        for (name, queue) in &self.queues {
-            queue.check(&format!("queues.{name}"), problems);
+        self.sink.check("sink", problems);
+        for (name, sink) in &self.sinks {
+            sink.check(&format!("sinks.{name}"), problems);
         }
+        self.check_queue("queue", &self.queue, problems);
+        for (name, queue) in &self.queues {
+            self.check_queue(&format!("queues.{name}"), queue, problems);
+            then::check(name, &queue.then, problems);
+        }
+        then::check_cycles(
+            self.queues.iter().map(|(name, queue)| (name, &queue.then)),
+            problems,
+        );
     }
 
     fn log(&self) -> &LogConfig {
@@ -220,7 +294,7 @@ mod tests {
         let config = with(&["queues.Mail-1.tolerate=10%", "queue.failed_from=50%"]).unwrap();
         let conclude = |queue: &str| {
             let queue = QueueName::new(queue).unwrap();
-            [1, 5].map(|failed| config.policy(&queue).conclude(10, failed))
+            [1, 5].map(|failed| config.queue(&queue).policy().conclude(10, failed))
         };
         assert_eq!(conclude("Mail-1"), [Conclusion::Succeeded, Conclusion::Failed]);
         assert_eq!(conclude("other"), [Conclusion::PartlyFailed, Conclusion::Failed]);

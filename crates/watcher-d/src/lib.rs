@@ -1,11 +1,12 @@
 //! The daemon that delivers the results of distjob's jobs.
 //!
-//! Reading order: [`run`], `server` (the loop of one term), `pipeline` (one job from its lock to its end), [`sink`]
-//! (what comes out), `attempts` (what is tried again, and when).
+//! Reading order: [`run`], `server` (the loop of one term), `pipeline` (one job from its lock to its end), [`spool`] (how
+//! its result is put together: [`format`], [`archive`], [`name`]), [`sink`] (where that goes), `attempts` (what is tried
+//! again, and when).
 //!
 //! **Architecture invariants:** nothing here decides what an answer of the store means; that is
-//! [`distjob_core::watcher`]. Nothing that matters is remembered across pipelines or terms: the stores have it all. A
-//! write that needs a lock is made only through the session that holds it.
+//! [`distjob_core::watcher`]. Nothing that matters is remembered across pipelines or terms: the stores have it all, and what
+//! waits in the spool only saves work. A write that needs a lock is made only through the session that holds it.
 
 use std::sync::Arc;
 
@@ -17,20 +18,28 @@ use distjob_runtime::{
     zk::{SessionSettings, TermSettings},
 };
 
+pub mod archive;
 mod attempts;
 mod census;
 mod config;
+mod files;
+pub mod format;
 mod metrics;
+pub mod name;
 mod pipeline;
 mod server;
 pub mod sink;
+pub mod spool;
+mod then;
 
-pub use config::{Config, SinkConfig, WatcherConfig};
+pub use config::{
+    Config, Payload, QueueConfig, Results, SinkConfig, SinkKind, StepConfig, Steps, WatcherConfig, When,
+};
 
 use self::{
     metrics::WatcherMetrics,
-    server::{Server, TermEnd, Watcher},
-    sink::{FileSinks, Sinks},
+    server::{Outlets, Server, TermEnd, Watcher},
+    sink::{DaemonSinks, Sinks},
 };
 
 /// The configuration as it is shipped.
@@ -43,7 +52,7 @@ pub struct Outside {
     pub session: SessionSettings,
     /// The store.
     pub store: JobStore,
-    /// Where results go.
+    /// Where results are put together, and where they go.
     pub sinks: Arc<dyn Sinks>,
 }
 
@@ -56,7 +65,7 @@ impl Outside {
         Ok(Self {
             session: SessionSettings::new(&config.zookeeper)?,
             store: JobStore::new(&StoreSettings::try_from(&config.redis)?)?,
-            sinks: Arc::new(FileSinks),
+            sinks: Arc::new(DaemonSinks),
         })
     }
 }
@@ -99,9 +108,8 @@ pub async fn run_with(outside: Outside, context: Context<Config>) {
     let metrics = WatcherMetrics::register(&metrics);
     let slots = u32::try_from(settings.watcher.pipelines).unwrap_or(u32::MAX);
     let mut watcher = Watcher {
-        used_sinks: Vec::new(),
+        outlets: Outlets::new(sinks),
         doorman,
-        sinks,
         updates,
         stop,
         heartbeat,

@@ -1,24 +1,31 @@
 //! One job, from its lock to its end.
 //!
 //! ```text
-//! lock ── prcd, zpd ► status ► read, check, write ► sync ► still ours? ► rename ► uploaded ─┐
-//!   │                   └ unfinished: rest, then subm    └ a part is lost: lost             │
-//!   ├──── uploaded ─────────────────────────────────────────────────────────────────────────┼► drop ► delete
-//!   └──── cncl ► open ──────────────────────────────────────────────────────────────────────┘
+//! lock ── prcd, zpd ► status ► read, check, spool ► (zpd) ► still ours? ► every sink ► uploaded ─┐
+//!   │                   │         └ a part is lost: lost        └ one fails: later, from the spool
+//!   │                   └ unfinished: rest, then subm                                            │
+//!   ├──── uploaded ──────────────────────────────────────────────────────────────────────────────┼► drop ► delete
+//!   └──── cncl ► open ───────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! Every step may be the last one that this process takes: whoever comes next sees the job's state and resumes. What is
-//! decided at each step is in [`distjob_core::watcher`]. The [points](drill) that tests can name are, in
-//! order: `locked`, `collected`, `before-rename`, `manifest-written`, `manifest`, `after-rename`, `uploaded`, `dropped`,
-//! `before-delete`.
+//! decided at each step is in [`distjob_core::watcher`]. What was collected stays in the spool when a later step fails, and
+//! goes from one attempt to the next as a [`Harvest`]. The [points](drill) that tests can name are, in order: `locked`,
+//! `collected`, `zipped`, `before-rename`, `manifest-written`, `manifest`, `after-rename`, `delivered`, `uploaded`,
+//! `dropped`, `before-delete`.
 
+mod aside;
 mod deliver;
 mod failed;
+mod follow;
+mod group;
+mod harvest;
+mod list;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, ops::ControlFlow, sync::Arc, time::Duration};
 
 use distjob_core::{
-    JobData, JobEntry, JobId, JobState, MemberName,
+    JobData, JobEntry, JobId, JobState, MemberName, SinkName,
     store::{DropReply, Read, ReadRequest, Status},
     watcher::{FirstStep, Loss, Verdict, return_delay},
 };
@@ -34,8 +41,11 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     metrics::WatcherMetrics,
-    sink::{CollectError, Sink, SinkError},
+    sink::{Sink, SinkError},
+    spool::{CollectError, Spool},
 };
+
+pub(crate) use self::{aside::Forgetting, harvest::Harvest};
 
 /// How long Redis may fail to answer until the lock is given back.
 const STORE_PATIENCE: Duration = Duration::from_secs(20);
@@ -57,18 +67,67 @@ pub(crate) enum Trouble {
     /// Redis did not answer, or not clearly.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The result could not be written.
+    /// The result could not be put together.
     #[error(transparent)]
-    Sink(#[from] SinkError),
+    Spool(SinkError),
+    /// Sinks do not have it.
+    #[error("bring the result to every sink: {0}")]
+    Sinks(SinkFailures),
     /// ZooKeeper refused, or the session is over.
     #[error("write the ledger")]
     ZooKeeper(#[from] ZkError),
     /// The store is not known to belong to the ledger: nothing may be concluded from what it says.
     #[error("be sure that the store belongs to the ledger")]
     NotOurs,
+    /// What was put aside for the jobs that follow has expired: the job is to be collected again.
+    #[error("keep the tasks of a follow-up until they are needed")]
+    Expired,
     /// This watcher is to leave.
     #[error("come to an end before leaving")]
     Abandoned,
+}
+
+/// A sink that does not have a result.
+#[derive(Debug)]
+pub(crate) struct SinkFailure {
+    /// Which.
+    pub(crate) sink: SinkName,
+    /// Why.
+    pub(crate) error: SinkError,
+}
+
+/// All that do not, at least one.
+#[derive(Debug)]
+pub(crate) struct SinkFailures(Vec<SinkFailure>);
+
+impl SinkFailures {
+    /// One after the other, in the order of the queue's sinks.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &SinkFailure> {
+        self.0.iter()
+    }
+
+    /// For how long one of them wants to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.iter()
+            .filter_map(|failure| failure.error.retry_after())
+            .max()
+    }
+}
+
+impl From<Vec<SinkFailure>> for SinkFailures {
+    fn from(failures: Vec<SinkFailure>) -> Self {
+        Self(failures)
+    }
+}
+
+impl fmt::Display for SinkFailures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, SinkFailure { sink, error }) in self.iter().enumerate() {
+            let gap = if at > 0 { "; " } else { "" };
+            write!(f, "{gap}{sink} failed to {}", error.chain())?;
+        }
+        Ok(())
+    }
 }
 
 /// Why a result could not be put together.
@@ -87,7 +146,7 @@ impl From<CollectError> for Setback {
     fn from(error: CollectError) -> Self {
         match error {
             CollectError::Loss(loss) => Self::Loss(loss),
-            CollectError::Sink(error) => Self::Trouble(error.into()),
+            CollectError::Spool(error) => Self::Trouble(Trouble::Spool(error)),
             CollectError::Discarded => Self::Trouble(Trouble::Abandoned),
         }
     }
@@ -102,9 +161,11 @@ pub(crate) struct Tools {
     pub doorman: Doorman,
     /// Under which name to lock.
     pub member: MemberName,
-    /// Where results go.
-    pub sink: Arc<dyn Sink>,
-    /// Limits, and what is concluded from failures.
+    /// Where results are put together.
+    pub spool: Arc<dyn Spool>,
+    /// Where they go.
+    pub sinks: Arc<BTreeMap<SinkName, Arc<dyn Sink>>>,
+    /// Limits, and what is done for which queue.
     pub config: Arc<Config>,
     /// What is counted.
     pub metrics: WatcherMetrics,
@@ -119,29 +180,43 @@ pub(crate) struct Pipeline {
     pub tools: Tools,
     /// Which job.
     pub id: JobId,
-    /// What it looked like when it was picked.
+    /// What it looked like when it was picked; and then, what this pipeline made of it.
     pub entry: JobEntry,
+    /// What an earlier attempt, or this one, has collected of it.
+    pub harvest: Option<Harvest>,
     /// Whether it has rested as it is and may go back.
     pub rested: bool,
+}
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub(crate) struct Attempted {
+    /// How far it came. After an error the job stands where it stood, or further: try again.
+    pub result: Result<Ended, Trouble>,
+    /// The job as it was left.
+    pub entry: JobEntry,
+    /// What was collected and is of use for another attempt.
+    pub harvest: Option<Harvest>,
 }
 
 impl Pipeline {
     /// Brings the job as far as possible, and holds its lock only meanwhile.
     ///
-    /// # Errors
-    /// The job stands where it stood, or further; try again.
-    ///
     /// # Cancel safety
     /// Dropping the future leaves the lock behind until the session ends. Use [`Tools::abandon`].
-    pub(crate) async fn run(self) -> Result<Ended, Trouble> {
+    pub(crate) async fn run(mut self) -> Attempted {
+        let result = self.attempt().await;
+        Attempted {
+            result,
+            entry: self.entry,
+            harvest: self.harvest,
+        }
+    }
+
+    async fn attempt(&mut self) -> Result<Ended, Trouble> {
         let began = Instant::now();
-        let Tools {
-            ledger,
-            member,
-            metrics,
-            ..
-        } = &self.tools;
-        let lock = match ledger.lock(&self.id, &self.entry, member).await? {
+        let (ledger, metrics) = (self.tools.ledger.clone(), self.tools.metrics.clone());
+        let lock = match ledger.lock(&self.id, &self.entry, &self.tools.member).await? {
             Locking::Held(lock) => lock,
             Locking::Taken | Locking::Overtaken(_) => return Ok(Ended::Settled),
         };
@@ -158,32 +233,67 @@ impl Pipeline {
         Ok(ended)
     }
 
-    async fn act(&self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
-        match FirstStep::of(&self.entry.data) {
+    async fn act(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
+        let step = FirstStep::of(&self.entry.data);
+        if matches!(step, FirstStep::Examine | FirstStep::DeliverEmpty) {
+            if let ControlFlow::Continue(()) = self.resume().await? {
+                return self.hand_over(lock, began).await;
+            }
+        } else {
+            self.discard_harvest().await;
+        }
+        match step {
             FirstStep::Leave => Ok(Ended::Settled),
             FirstStep::Examine => self.examine(lock, began).await,
             FirstStep::DeliverEmpty => match self.collect().await {
-                Ok(collected) => self.hand_over(lock, collected, began).await,
+                Ok(()) => self.hand_over(lock, began).await,
                 Err(Setback::Trouble(trouble)) => Err(trouble),
                 Err(Setback::Loss(loss)) => self.declare_lost(lock, loss).await,
             },
-            FirstStep::CleanUp => {
-                self.check_ours().await?;
-                self.drop_keys(&self.entry.data).await?;
-                self.delete(lock, &self.entry).await
+            FirstStep::CleanUp | FirstStep::Delete => {
+                if self.needs_store() {
+                    self.check_ours().await?;
+                }
+                self.clean_up(lock).await
             }
             FirstStep::Cancel => self.cancel(lock).await,
-            FirstStep::Delete => self.delete(lock, &self.entry).await,
         }
     }
 
-    async fn examine(&self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
+    /// Lets go of what was collected: nothing comes of it.
+    pub(super) async fn discard_harvest(&mut self) {
+        if let Some(harvest) = self.harvest.take() {
+            Forgetting::new(self.store().clone(), harvest).run().await;
+        }
+    }
+
+    /// Whether the store has a part in what is left to do for a job that came to its end.
+    fn needs_store(&self) -> bool {
+        let data = &self.entry.data;
+        let is_tied = !data.ties.then.is_empty() || data.ties.group.is_some();
+        is_tied || FirstStep::of(data) != FirstStep::Delete
+    }
+
+    /// From a job that came to its end to one that is gone, but not before others have what they need of it.
+    async fn clean_up(&self, lock: &Lock) -> Result<Ended, Trouble> {
+        let data = &self.entry.data;
+        self.open_follow_ups(&data.ties.then).await?;
+        if self.settle_in_group(lock).await?.is_break() {
+            return Ok(Ended::Settled);
+        }
+        if FirstStep::of(data) != FirstStep::Delete {
+            self.drop_keys(data).await?;
+        }
+        self.delete(lock).await
+    }
+
+    async fn examine(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
         let count = self.entry.data.count;
         let mut verdict = Verdict::of(count, &self.status().await?);
         loop {
             match verdict {
                 Verdict::Collect => match self.collect().await {
-                    Ok(collected) => return self.hand_over(lock, collected, began).await,
+                    Ok(()) => return self.hand_over(lock, began).await,
                     Err(Setback::Trouble(trouble)) => return Err(trouble),
                     // Never again `Collect`.
                     Err(Setback::Loss(loss)) => {
@@ -242,8 +352,7 @@ impl Pipeline {
                 .open(&self.id, self.entry.life, data.count, &data.source)
         })
         .await?;
-        self.drop_keys(data).await?;
-        let ended = self.delete(lock, &self.entry).await?;
+        let ended = self.clean_up(lock).await?;
         self.tools.metrics.jobs_cancelled.inc();
         tracing::info!(job.id = %self.id, queue = %data.queue, "cancelled");
         Ok(ended)
@@ -271,9 +380,9 @@ impl Pipeline {
         Ok(())
     }
 
-    async fn delete(&self, lock: &Lock, entry: &JobEntry) -> Result<Ended, Trouble> {
+    async fn delete(&self, lock: &Lock) -> Result<Ended, Trouble> {
         drill::point("before-delete");
-        match self.tools.ledger.delete_locked(lock, entry).await? {
+        match self.tools.ledger.delete_locked(lock, &self.entry).await? {
             Written::Yes => Ok(Ended::Deleted),
             Written::Overtaken(_) | Written::LockLost => Ok(Ended::Settled),
         }

@@ -6,7 +6,13 @@
 //!                      └── gone, settled: park · failed: later · not ours: stand still ┘
 //! ```
 //!
-//! Nothing is remembered about a job that the stores do not tell: whoever comes next can resume.
+//! Nothing is remembered about a job that the stores do not tell, but for what is in the [spool](kept): whoever comes next
+//! can resume.
+
+mod events;
+mod kept;
+mod leave;
+mod outlets;
 
 use std::{
     ops::ControlFlow,
@@ -15,16 +21,15 @@ use std::{
 };
 
 use distjob_core::{
-    Holder, JobEntry, JobId, Roster,
+    JobEntry, JobId, Roster,
     board::{Board, BoardSettings, Interest},
 };
 use distjob_runtime::{
-    chance,
     health::Heartbeat,
-    member::{BELONGING_PAUSE, Doorman, beating},
-    shutdown::{Stop, drain},
+    member::{Doorman, beating},
+    shutdown::Stop,
     store::ConnectionState,
-    zk::{ConnectionWatch, JobChange, Term, ZkError},
+    zk::{ConnectionWatch, Term},
 };
 use tokio::{
     sync::watch,
@@ -33,14 +38,16 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::kept::Kept;
 use crate::{
     attempts::Attempts,
     census::Census,
-    config::{Config, SinkConfig},
+    config::Config,
     metrics::WatcherMetrics,
-    pipeline::{Ended, Pipeline, Tools, Trouble},
-    sink::{Sink, Sinks},
+    pipeline::{Attempted, Pipeline, Tools},
 };
+
+pub(crate) use self::outlets::Outlets;
 
 /// Shares are computed again no sooner than this, and no sooner than ten times as long as it took.
 const SHARE_PAUSE: Duration = Duration::from_millis(10);
@@ -50,9 +57,6 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// Jobs that were left to others are looked at again so often, in case that one of them gave a lock back unheard.
 const UNPARK_EVERY: Duration = Duration::from_secs(10);
-
-/// How long leaving itself may take, out of the grace period.
-const LEAVING_MAX: Duration = Duration::from_secs(2);
 
 /// Why a term ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,10 +72,8 @@ pub(crate) enum TermEnd {
 pub(crate) struct Watcher {
     /// Lets us in.
     pub doorman: Doorman,
-    /// Where results go.
-    pub sinks: Arc<dyn Sinks>,
-    /// Where they went since the start, the sink in force last: those who die may have been at work in any of them.
-    pub used_sinks: Vec<SinkConfig>,
+    /// Where results are put together, and where they go.
+    pub outlets: Outlets,
     /// The configuration in force.
     pub updates: watch::Receiver<Arc<Config>>,
     /// The request to stop.
@@ -82,20 +84,12 @@ pub(crate) struct Watcher {
     pub metrics: WatcherMetrics,
 }
 
-impl Watcher {
-    /// The sink of `holder` that is in force from now on.
-    fn sink(&mut self, config: &SinkConfig, holder: &Holder) -> Arc<dyn Sink> {
-        self.used_sinks.retain(|used| used != config);
-        self.used_sinks.push(config.clone());
-        self.sinks.sink(config, holder)
-    }
-}
-
 /// A pipeline that came back.
 struct Finished {
     id: JobId,
-    entry: JobEntry,
-    result: Result<Ended, Trouble>,
+    /// What the job looked like when it was picked.
+    picked: JobEntry,
+    attempted: Attempted,
 }
 
 /// Something beside the pipelines that came back.
@@ -103,6 +97,8 @@ enum Chore {
     /// Whether the store is known to belong to the ledger.
     Checked(bool),
     Swept,
+    /// Lists of a result that nothing comes of.
+    Forgotten,
 }
 
 /// One term.
@@ -115,6 +111,7 @@ pub(crate) struct Server<'a> {
     pipelines: JoinSet<Finished>,
     chores: JoinSet<Chore>,
     attempts: Attempts,
+    kept: Kept,
     census: Census,
     roster: watch::Receiver<Arc<Roster>>,
     zookeeper: ConnectionWatch,
@@ -143,7 +140,8 @@ impl<'a> Server<'a> {
             ledger: term.ledger().clone(),
             doorman: watcher.doorman.clone(),
             member: holder.name.clone(),
-            sink: watcher.sink(&config.sink, &holder),
+            spool: watcher.outlets.spool(&config, &holder),
+            sinks: watcher.outlets.sinks(&config),
             config: Arc::clone(&config),
             metrics: watcher.metrics.clone(),
             abandon: CancellationToken::new(),
@@ -154,6 +152,7 @@ impl<'a> Server<'a> {
             pipelines: JoinSet::new(),
             chores: JoinSet::new(),
             attempts: Attempts::default(),
+            kept: Kept::default(),
             census: Census::default(),
             roster: term.watchers.subscribe(),
             zookeeper: term.session().watch_connection(),
@@ -258,193 +257,19 @@ impl<'a> Server<'a> {
             let pipeline = Pipeline {
                 tools: self.tools.clone(),
                 rested: self.attempts.has_rested(&id, &entry),
+                harvest: self.kept.take(&id),
                 id: id.clone(),
                 entry: entry.clone(),
             };
+            self.measure_spool();
             self.pipelines.spawn(async move {
                 Finished {
                     id,
-                    entry,
-                    result: pipeline.run().await,
+                    picked: entry,
+                    attempted: pipeline.run().await,
                 }
             });
         }
-    }
-
-    fn after_pipeline(&mut self, Finished { id, entry, result }: Finished) {
-        let now = clock();
-        let failure = match result {
-            Ok(Ended::Deleted | Ended::Settled) | Err(Trouble::ZooKeeper(ZkError::SessionOver)) => {
-                self.attempts.forget(&id);
-                self.board.park(&id, now);
-                return;
-            }
-            Ok(Ended::Rest(rest)) => {
-                self.attempts.rests(&id, &entry);
-                self.board.settle_at(&id, now + rest, now);
-                return;
-            }
-            Err(Trouble::NotOurs) => {
-                self.stand_still();
-                self.board.ripen(&id, now);
-                return;
-            }
-            Err(failure) => failure,
-        };
-        let config = &self.config.watcher;
-        let wait = self
-            .attempts
-            .failed(&id, &entry, config.retry_initial, config.retry_max);
-        let delay = chance::upper_half(wait);
-        let retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        let queue = &entry.data.queue;
-        match &failure {
-            Trouble::Sink(_) => {
-                self.watcher.metrics.sink_failures.inc();
-            }
-            Trouble::Store(_) => self.check_at = self.check_at.map(|_| now),
-            _ => {}
-        }
-        let failure = anyhow::Error::from(failure);
-        tracing::error!(job.id = %id, %queue, retry_ms, "failed to {failure:#}, trying again");
-        self.board.settle_at(&id, now + delay, now);
-    }
-
-    fn after_chore(&mut self, chore: &Chore) {
-        match chore {
-            Chore::Checked(true) => {
-                if !self.trusted {
-                    tracing::info!("the store answers and belongs to the ledger, going on");
-                }
-                self.trusted = true;
-                self.check_at = Some(clock() + CHECK_EVERY);
-            }
-            Chore::Checked(false) => {
-                self.stand_still();
-                self.check_at = Some(clock() + BELONGING_PAUSE);
-            }
-            Chore::Swept => {
-                let swept = self.sweeping.take();
-                if swept.is_none_or(|by| !Arc::ptr_eq(&by, &self.roster.borrow())) {
-                    self.sweep();
-                }
-            }
-        }
-    }
-
-    /// No job is touched until the store is known to belong to the ledger again. Why has been logged.
-    fn stand_still(&mut self) {
-        self.trusted = false;
-        self.check_at = self.check_at.map(|_| clock() + BELONGING_PAUSE);
-    }
-
-    fn see(&mut self, changes: impl IntoIterator<Item = (JobId, JobChange)>) {
-        let now = clock();
-        for (id, change) in changes {
-            let entry = match change {
-                JobChange::Seen(entry) => Some(entry),
-                JobChange::Gone => {
-                    self.attempts.forget(&id);
-                    None
-                }
-            };
-            self.census.see(&id, entry.as_ref().map(|entry| entry.data.state));
-            self.board.see(&id, entry, now);
-        }
-        for (state, count) in self.census.counts() {
-            self.watcher.metrics.jobs_in(state, count);
-        }
-    }
-
-    /// Members came or went: their locks are free, and what they were writing is rubbish.
-    fn meet(&mut self) {
-        let roster = Arc::clone(&self.roster.borrow_and_update());
-        self.board.meet(roster, clock());
-        if self.sweeping.is_none() {
-            self.sweep();
-        }
-    }
-
-    fn sweep(&mut self) {
-        let roster = Arc::clone(&self.roster.borrow());
-        self.sweeping = Some(Arc::clone(&roster));
-        let Watcher {
-            sinks, used_sinks, ..
-        } = &*self.watcher;
-        let used = used_sinks
-            .iter()
-            .map(|config| sinks.sink(config, self.term.holder()));
-        let used: Vec<_> = used.collect();
-        self.chores.spawn(async move {
-            for sink in used {
-                match sink.sweep(Arc::clone(&roster)).await {
-                    Ok(0) => {}
-                    Ok(files) => tracing::info!(files, "removed what dead watchers left behind"),
-                    Err(error) => tracing::warn!("failed to {:#}", anyhow::Error::from(error)),
-                }
-            }
-            Chore::Swept
-        });
-    }
-
-    fn zookeeper_changed(&self) {
-        let condition = &self.watcher.doorman.conditions.zookeeper;
-        if self.term.session().is_connected() {
-            condition.met();
-        } else {
-            condition.unmet("the session has no connection");
-        }
-    }
-
-    fn reconfigure(&mut self) {
-        let config = Arc::clone(&self.watcher.updates.borrow_and_update());
-        let Config { watcher, sink, .. } = &*config;
-        self.board.reconfigure(watcher.sharing, watcher.help_after);
-        self.tools.config = Arc::clone(&config);
-        if self.config.sink != *sink {
-            self.tools.sink = self.watcher.sink(sink, self.term.holder());
-        }
-        self.config = config;
-    }
-
-    fn measure(&self) {
-        let metrics = &self.watcher.metrics;
-        metrics.watchers.set(count(self.roster.borrow().members.len()));
-        metrics
-            .executors
-            .set(count(self.term.executors.roster().members.len()));
-        metrics
-            .session_connected
-            .set(i64::from(self.term.session().is_connected()));
-    }
-
-    /// Lets pipelines finish within `grace`, gives up the others, and leaves.
-    async fn leave(mut self, grace: Duration) {
-        let leaving = LEAVING_MAX.min(grace / 4).max(Duration::from_millis(500));
-        let finish = async {
-            tokio::select! {
-                biased;
-                () = finished(&mut self.pipelines) => {}
-                _ = self.term.over() => {}
-            }
-        };
-        if drain(grace.saturating_sub(leaving), finish).await.is_err() {
-            tracing::info!(jobs = self.pipelines.len(), "giving up what is not finished");
-        }
-        self.tools.abandon.cancel();
-        // What hangs now waits for ZooKeeper; the end of the session does the rest.
-        let _ = drain(leaving / 2, finished(&mut self.pipelines)).await;
-        self.pipelines.shutdown().await;
-        self.chores.shutdown().await;
-        drop(self.tools);
-        let _ = drain(leaving / 2, async { self.term.leave().await.wait(leaving).await }).await;
-    }
-}
-
-/// Waits until no pipeline runs.
-async fn finished(pipelines: &mut JoinSet<Finished>) {
-    while let Some(finished) = pipelines.join_next().await {
-        unwrap(finished);
     }
 }
 

@@ -7,19 +7,21 @@ mod file;
 
 use std::{
     collections::BTreeMap,
-    fmt,
+    fmt, io,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use distjob_core::{Holder, JobId, QueueName, Roster};
+use distjob_core::{Holder, JobId, QueueName, Roster, SinkName};
 use distjob_runtime::chance;
 use futures::future::BoxFuture;
 use rand::{RngExt as _, rngs::StdRng};
 use tokio::time::sleep;
 use watcher_d::{
     SinkConfig,
-    sink::{Collecting, Manifest, Sink, SinkError, Sinks},
+    sink::{Location, Manifest, Parcel, Sink, SinkError, Sinks},
+    spool::{Collecting, Recipe, Spool},
 };
 
 use crate::{
@@ -79,10 +81,17 @@ struct Shared {
 struct State {
     rng: StdRng,
     faults: DiskFaults,
-    /// Files that are being written, by their temporary name.
-    partials: BTreeMap<(Holder, u64), JobId>,
+    /// Files in spools, by their names: being written, or waiting for sinks.
+    partials: BTreeMap<String, Partial>,
     next_partial: u64,
     deliveries: Vec<Delivery>,
+}
+
+struct Partial {
+    holder: Holder,
+    id: JobId,
+    /// What is in it, when it is whole.
+    lines: Arc<Vec<Line>>,
 }
 
 impl fmt::Debug for Shelf {
@@ -132,9 +141,9 @@ impl Shelf {
     #[must_use]
     pub fn partials(&self) -> Vec<(Holder, JobId)> {
         let state = self.state();
-        let partials = state.partials.iter();
+        let partials = state.partials.values();
         partials
-            .map(|((holder, _), id)| (holder.clone(), id.clone()))
+            .map(|partial| (partial.holder.clone(), partial.id.clone()))
             .collect()
     }
 
@@ -163,37 +172,108 @@ struct ShelfSinks {
 }
 
 impl Sinks for ShelfSinks {
-    fn sink(&self, _: &SinkConfig, holder: &Holder) -> Arc<dyn Sink> {
-        Arc::new(ShelfSink {
+    fn spool(&self, _: &Path, holder: &Holder) -> Arc<dyn Spool> {
+        Arc::new(ShelfSpool {
             shelf: self.shelf.clone(),
             process: self.process,
             holder: holder.clone(),
         })
     }
+
+    fn sink(&self, _: &SinkName, _: &SinkConfig) -> Arc<dyn Sink> {
+        Arc::new(ShelfSink {
+            shelf: self.shelf.clone(),
+            process: self.process,
+        })
+    }
 }
 
+/// Where one member puts results together.
 #[derive(Clone, Debug)]
-struct ShelfSink {
+struct ShelfSpool {
     shelf: Shelf,
     process: Process,
     holder: Holder,
 }
 
-impl Sink for ShelfSink {
-    fn collect(&self, id: &JobId, queue: &QueueName) -> Box<dyn Collecting> {
-        Box::new(file::Open::new(self.clone(), id.clone(), queue.clone()))
+impl Spool for ShelfSpool {
+    fn collect(&self, recipe: Recipe) -> Box<dyn Collecting> {
+        Box::new(file::Open::new(self.clone(), recipe.id))
     }
 
     fn sweep(&self, roster: Arc<Roster>) -> BoxFuture<'static, Result<usize, SinkError>> {
-        let sink = self.clone();
+        let spool = self.clone();
         Box::pin(async move {
-            sink.shelf.step(sink.process).await;
-            let mut state = sink.shelf.state();
+            spool.shelf.step(spool.process).await;
+            let mut state = spool.shelf.state();
             let before = state.partials.len();
             state
                 .partials
-                .retain(|(holder, _), _| !roster.proves_dead(holder));
+                .retain(|_, partial| !roster.proves_dead(&partial.holder));
             Ok(before - state.partials.len())
+        })
+    }
+}
+
+/// The directory where results are seen.
+#[derive(Clone, Debug)]
+struct ShelfSink {
+    shelf: Shelf,
+    process: Process,
+}
+
+impl ShelfSink {
+    async fn rename(self, parcel: Arc<Parcel>) -> Result<Location, SinkError> {
+        let Self { shelf, process } = self;
+        shelf.step(process).await;
+        let name = parcel.path.display().to_string();
+        let lines = {
+            let mut state = shelf.state();
+            let found = state
+                .partials
+                .get(&name)
+                .map(|partial| Arc::clone(&partial.lines));
+            if parcel.may_be_moved {
+                state.partials.remove(&name);
+                parcel.moved();
+            }
+            found.ok_or_else(|| SinkError::at("open", &parcel.path, io::ErrorKind::NotFound.into()))?
+        };
+        let id = parcel.job.as_str();
+        let at_ms = shelf.0.trace.elapsed_ms();
+        shelf.0.trace.mark(id.as_bytes());
+        shelf
+            .0
+            .trace
+            .note(|| format!("{process} delivers {id}, {} lines", lines.len()));
+        shelf.state().deliveries.push(Delivery {
+            id: parcel.job.clone(),
+            queue: parcel.queue.clone(),
+            by: process,
+            at_ms,
+            lines,
+            manifest: parcel.manifest.clone(),
+        });
+        shelf.step(process).await;
+        let mut state = shelf.state();
+        let one_in = state.faults.unsynced_one_in;
+        if one_in > 0 && state.rng.random_ratio(1, one_in) {
+            let why = io::Error::other("input/output error");
+            return Err(SinkError::at("sync the directory of", Path::new(id), why));
+        }
+        Ok(Location::new(parcel.result_name()))
+    }
+}
+
+impl Sink for ShelfSink {
+    fn deliver(&self, parcel: Arc<Parcel>) -> BoxFuture<'static, Result<Location, SinkError>> {
+        // On a task of its own: it goes on when nobody waits for it.
+        let renamed = tokio::spawn(self.clone().rename(parcel));
+        Box::pin(async move {
+            match renamed.await {
+                Ok(outcome) => outcome,
+                Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+            }
         })
     }
 }

@@ -27,12 +27,12 @@ pub(crate) const QUEUE: &str = "plays";
 pub(crate) struct Job {
     pub(crate) id: JobId,
     pub(crate) entry: JobEntry,
-    tasks: Vec<Vec<u8>>,
+    pub(crate) tasks: Vec<Vec<u8>>,
 }
 
 impl Job {
     /// What becomes of a task here: every third fails, the others answer their own bytes, reversed.
-    fn outcome(index: usize, task: &[u8]) -> Result<Vec<u8>, String> {
+    pub(crate) fn outcome(index: usize, task: &[u8]) -> Result<Vec<u8>, String> {
         if index % 3 == 2 {
             return Err(format!("task \"{index}\" failed\n"));
         }
@@ -332,7 +332,7 @@ impl Stage {
 
     /// The files that are being written, or were left behind.
     pub(crate) fn partials(&self) -> Vec<String> {
-        let directory = self.world.sink().join(QUEUE).join(".partial");
+        let directory = self.world.sink().join(".partial");
         let entries = std::fs::read_dir(directory).into_iter().flatten();
         entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

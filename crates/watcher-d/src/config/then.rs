@@ -271,7 +271,7 @@ mod tests {
             ),
             (
                 "[queues.a.then.x]\nqueue = \"b\"\nresults = \"bad\"",
-                "3: `queues.a.then.x.results`: found the string \"bad\", expected `ok`, `err`, `all`",
+                "3: `queues.a.then.x.results`: found the string \"bad\", expected one of `ok`, `err`, `all`",
             ),
             (
                 "[queues.a.then.x]\nqueue = \"b\"\njoin = true",

@@ -1,33 +1,51 @@
-//! From what the store has to a result that everybody sees.
+//! From what the store has to a result that everybody who should has it.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use distjob_core::{
-    JobData, JobEntry, Token,
+    JobData, JobEntry, JobId, JobState, SinkName,
     store::Read,
-    watcher::{FirstStep, Loss, Progress},
+    watcher::{Loss, Progress},
 };
 use distjob_runtime::{
-    chance, drill,
+    drill,
     zk::{Lock, Written},
 };
+use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::{Ended, Pipeline, Setback, Trouble, failed::FailedTasks};
-use crate::sink::{Collected, Collecting, Manifest, Tally};
-
-/// What a job came to, before anybody sees it.
-pub(super) struct Collection {
-    result: Box<dyn Collected>,
-    failed: FailedTasks,
-}
+use super::{Ended, Pipeline, Setback, SinkFailure, Trouble, aside::Aside, harvest::Harvest};
+use crate::{
+    sink::{Location, Parcel, SinkError},
+    spool::{Collecting, Recipe, Tally},
+    then::Outcome,
+};
 
 impl Pipeline {
-    /// The job's whole result, durable, and not visible yet; and its failed tasks.
-    pub(super) async fn collect(&self) -> Result<Collection, Setback> {
-        let collecting = self.tools.sink.collect(&self.id, &self.entry.data.queue);
-        let mut failed = FailedTasks::new(self.tools.config.watcher.keep_failed);
-        let collected = match self.feed(&*collecting, &mut failed).await {
+    /// Goes on with what an earlier attempt left in the spool. `Break` when there is nothing that could be gone on with.
+    pub(super) async fn resume(&mut self) -> Result<ControlFlow<()>, Trouble> {
+        let Some(harvest) = &self.harvest else {
+            return Ok(ControlFlow::Break(()));
+        };
+        let is_there = !harvest.is_moved || self.wanted(harvest).is_empty();
+        let is_whole = harvest.is_of(&self.entry) && is_there;
+        if is_whole && self.refresh_aside(&harvest.aside).await? {
+            if let Some(harvest) = &mut self.harvest {
+                harvest.entry = self.entry.clone();
+            }
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.discard_harvest().await;
+        Ok(ControlFlow::Break(()))
+    }
+
+    /// Brings the job's whole result to the spool, durable, and puts aside what goes with it.
+    pub(super) async fn collect(&mut self) -> Result<(), Setback> {
+        let queue = self.tools.config.queue(&self.entry.data.queue);
+        let recipe = Recipe::new(&self.id, &self.entry, queue);
+        let collecting = self.tools.spool.collect(recipe.clone());
+        let mut aside = self.begin_aside();
+        let collected = match self.feed(&*collecting, &mut aside).await {
             Ok(()) => collecting.finish().await.map_err(Setback::from),
             Err(setback) => {
                 collecting.discard().await;
@@ -35,16 +53,27 @@ impl Pipeline {
             }
         };
         match collected {
-            Ok(result) => Ok(Collection { result, failed }),
+            Ok(collected) => {
+                self.harvest = Some(Harvest {
+                    recipe,
+                    collected,
+                    aside,
+                    delivered: Default::default(),
+                    is_moved: false,
+                    is_told: false,
+                    entry: self.entry.clone(),
+                });
+                Ok(())
+            }
             Err(setback) => {
-                self.forget_failed(&failed).await;
+                aside.forget(self.store()).await;
                 Err(setback)
             }
         }
     }
 
     /// Reads the job from its first task to its last; the next slice while the one before is written.
-    async fn feed(&self, collecting: &dyn Collecting, failed: &mut FailedTasks) -> Result<(), Setback> {
+    async fn feed(&self, collecting: &dyn Collecting, aside: &mut Aside) -> Result<(), Setback> {
         let mut progress = Progress::new(self.entry.data.count);
         while !progress.is_complete() {
             let slice = match self.read(progress.next()).await? {
@@ -54,7 +83,7 @@ impl Pipeline {
                 Read::Gone => return Err(Setback::Loss(Loss::Missing(0))),
             };
             progress.advance(&slice).map_err(Setback::Loss)?;
-            self.keep_failed(failed, &slice).await?;
+            self.put_aside(aside, &slice).await?;
             let pushed = self
                 .tools
                 .abandon
@@ -67,72 +96,176 @@ impl Pipeline {
                 None => return Err(Trouble::Abandoned.into()),
             }
         }
-        Ok(self.push_failed(failed).await?)
+        Ok(self.finish_aside(aside).await?)
     }
 
-    /// From a result on the disk to the end of the job.
-    pub(super) async fn hand_over(
-        &self,
-        lock: &Lock,
-        collection: Collection,
-        began: Instant,
-    ) -> Result<Ended, Trouble> {
-        let Collection { result, failed } = collection;
-        let tally = result.tally();
-        let uploaded = match self.publish(lock, result, failed.kept()).await {
+    /// From a result in the spool to the end of the job. When that fails, the result stays in [`Self::harvest`].
+    pub(super) async fn hand_over(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
+        let Some(mut harvest) = self.harvest.take() else {
+            return Ok(Ended::Settled);
+        };
+        let uploaded = match self.publish(lock, &mut harvest).await {
             Ok(Some(uploaded)) => uploaded,
+            // Also when the job is not ours any more: that may be for a sink to skip.
             outcome => {
-                // When the ledger was not clear, somebody may be told of the list.
-                if matches!(outcome, Ok(_) | Err(Trouble::Sink(_))) {
-                    self.forget_failed(&failed).await;
-                }
+                self.harvest = Some(harvest);
                 return outcome.map(|_| Ended::Settled);
             }
         };
         drill::point("uploaded");
-        self.tell_of_delivery(&uploaded.data, tally, began.elapsed());
-        if FirstStep::of(&uploaded.data) == FirstStep::CleanUp {
-            if uploaded.data.count == 0 {
-                // Nobody has asked the store anything about it yet.
-                self.check_ours().await?;
-            }
-            self.drop_keys(&uploaded.data).await?;
+        self.tell_of_delivery(&uploaded.data, harvest.collected.tally, began.elapsed());
+        drop(harvest);
+        self.entry = uploaded;
+        if self.entry.data.count == 0 && self.needs_store() {
+            // Nobody has asked the store anything about it yet.
+            self.check_ours().await?;
         }
-        self.delete(lock, &uploaded).await
+        self.clean_up(lock).await
     }
 
-    /// Makes the result visible and the job uploaded. The job as it is then, or `None` when it is not this watcher's any
-    /// more.
-    async fn publish(
-        &self,
-        lock: &Lock,
-        result: Box<dyn Collected>,
-        kept: Option<&Token>,
-    ) -> Result<Option<JobEntry>, Trouble> {
-        let ledger = &self.tools.ledger;
+    /// Brings the result to every sink, and makes the job uploaded. The job as it is then, or `None` when it is not this
+    /// watcher's any more.
+    async fn publish(&mut self, lock: &Lock, harvest: &mut Harvest) -> Result<Option<JobEntry>, Trouble> {
+        if harvest.recipe.archive.is_packed() && !self.announce(lock, harvest).await? {
+            return Ok(None);
+        }
         // A paused process may have lost its lock long ago, and the job may be somebody else's by now.
-        if !ledger.holds(lock).await? {
+        if !self.tools.ledger.holds(lock).await? {
             tracing::info!(job.id = %self.id, "the lock was lost before the result was published");
             return Ok(None);
         }
         drill::point("before-rename");
-        let data = &self.entry.data;
-        let tally = result.tally();
-        let conclusion = self
-            .tools
-            .config
-            .policy(&data.queue)
-            .conclude(data.count, tally.err);
-        let now_ms = u64::try_from(chance::since_1970().as_millis()).unwrap_or(u64::MAX);
-        let manifest = Manifest::new(&self.id, &self.entry, tally, conclusion, now_ms);
-        result.publish(manifest).await?;
-        let uploaded = data.uploaded(tally.err, conclusion, kept.cloned());
-        let written = ledger.set_locked(lock, &self.entry, &uploaded).await?;
+        self.deliver(harvest).await?;
+        drill::point("delivered");
+        let conclusion = harvest.recipe.conclude(&harvest.collected.tally);
+        let outcome = Self::outcome(harvest);
+        let then = self
+            .created_with(&mut harvest.aside.follow_ups, conclusion, &outcome)
+            .await?;
+        self.note_outcome(lock, &outcome).await?;
+        let kept = harvest.aside.failed.kept().cloned();
+        let data = self
+            .entry
+            .data
+            .uploaded(harvest.collected.tally.err, conclusion, kept)
+            .followed_by(then.iter().map(|(id, _)| id.clone()).collect());
+        harvest.is_told = true;
+        let uploaded = self.write_locked(lock, data, &then).await?;
+        if uploaded.is_some() {
+            self.tell_of_follow_ups(&then);
+        }
+        Ok(uploaded)
+    }
+
+    /// What others are told of a result that every sink has.
+    fn outcome(harvest: &Harvest) -> Outcome {
+        let Harvest {
+            recipe, collected, ..
+        } = harvest;
+        let manifest = recipe.manifest(&collected.tally, &collected.sha256, Vec::new());
+        Outcome::delivered(&manifest, harvest.delivered.iter())
+    }
+
+    /// Says in the ledger that the archive is durable; whether the job is still this watcher's.
+    async fn announce(&mut self, lock: &Lock, harvest: &mut Harvest) -> Result<bool, Trouble> {
+        if self.entry.data.state == JobState::Processed {
+            let data = self.entry.data.in_state(JobState::Zipped);
+            let Some(zipped) = self.write_locked(lock, data, &[]).await? else {
+                return Ok(false);
+            };
+            self.entry = zipped;
+            drill::point("zipped");
+        }
+        harvest.entry = self.entry.clone();
+        Ok(true)
+    }
+
+    /// Writes the job's data under the lock, and creates these follow-ups with it. The job as it is then, or `None` when it is
+    /// not this watcher's any more.
+    async fn write_locked(
+        &self,
+        lock: &Lock,
+        data: JobData,
+        then: &[(JobId, JobData)],
+    ) -> Result<Option<JobEntry>, Trouble> {
+        let ledger = &self.tools.ledger;
+        let written = ledger.set_locked_with(lock, &self.entry, &data, then).await?;
         Ok((written == Written::Yes).then(|| JobEntry {
-            data: uploaded,
+            data,
             version: self.entry.version.wrapping_add(1),
             ..self.entry.clone()
         }))
+    }
+
+    /// The sinks that must still get it.
+    fn wanted(&self, harvest: &Harvest) -> Vec<SinkName> {
+        let data = &self.entry.data;
+        let sinks = self.tools.config.queue(&data.queue).sinks.iter();
+        sinks
+            .filter(|name| !data.ties.skip.contains(name) && !harvest.delivered.contains_key(*name))
+            .cloned()
+            .collect()
+    }
+
+    /// Brings the result to all sinks that do not have it, at the same time.
+    async fn deliver(&self, harvest: &mut Harvest) -> Result<(), Trouble> {
+        let wanted = self.wanted(harvest);
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let parcel = Arc::new(self.parcel(harvest, wanted.len() == 1));
+        let deliveries = join_all(wanted.iter().map(|name| self.deliver_to(name, &parcel)));
+        let Some(outcomes) = self.tools.abandon.run_until_cancelled(deliveries).await else {
+            return Err(Trouble::Abandoned);
+        };
+        harvest.is_moved = parcel.is_moved();
+        let mut failures = Vec::new();
+        for (sink, outcome) in wanted.into_iter().zip(outcomes) {
+            match outcome {
+                Ok(location) => {
+                    harvest.delivered.insert(sink, location);
+                }
+                Err(error) => failures.push(SinkFailure { sink, error }),
+            }
+        }
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(Trouble::Sinks(failures.into())),
+        }
+    }
+
+    async fn deliver_to(&self, name: &SinkName, parcel: &Arc<Parcel>) -> Result<Location, SinkError> {
+        let Some(sink) = self.tools.sinks.get(name) else {
+            return Err(SinkError::new(format!(
+                "find the sink {name}, of which the configuration says nothing any more"
+            )));
+        };
+        let began = Instant::now();
+        let outcome = sink.deliver(Arc::clone(parcel)).await;
+        self.tools
+            .metrics
+            .sink_tried(name, outcome.is_ok(), began.elapsed());
+        outcome
+    }
+
+    fn parcel(&self, harvest: &Harvest, may_be_moved: bool) -> Parcel {
+        let Harvest {
+            recipe, collected, ..
+        } = harvest;
+        let skipped = self.entry.data.ties.skip.clone();
+        let manifest = recipe.manifest(&collected.tally, &collected.sha256, skipped);
+        Parcel {
+            job: self.id.clone(),
+            life: self.entry.life,
+            queue: self.entry.data.queue.clone(),
+            name: recipe.name(manifest.conclusion),
+            ending: recipe.ending(),
+            path: collected.path.clone(),
+            manifest,
+            may_be_moved,
+            moved: Default::default(),
+            hold: Arc::clone(&collected.hold),
+        }
     }
 
     fn tell_of_delivery(&self, uploaded: &JobData, tally: Tally, took: Duration) {

@@ -1,9 +1,9 @@
 //! What a result is, in short.
 
-use distjob_core::{Conclusion, JobEntry, JobId, QueueName};
+use distjob_core::{Conclusion, JobId, QueueName, SinkName};
 use serde::{Serialize, Serializer};
 
-use super::Tally;
+use crate::{archive::Archive, format::Format};
 
 /// What a result is, in short: one JSON object beside it. Fields may be added, none is renamed or removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -17,7 +17,7 @@ pub struct Manifest {
     /// What it came to: `succeeded`, `partly-failed` or `failed`.
     #[serde(serialize_with = "word")]
     pub conclusion: Conclusion,
-    /// How many tasks it had: so many lines has the result.
+    /// How many tasks it had.
     pub tasks: u64,
     /// How many of them have a value.
     pub ok: u64,
@@ -27,38 +27,51 @@ pub struct Manifest {
     pub attempts: u64,
     /// How many bytes the result has.
     pub bytes: u64,
+    /// The digest of those bytes, SHA-256 as 64 hexadecimal digits.
+    pub sha256: String,
+    /// How tasks and outcomes are written: `jsonl`, `csv` or `raw`.
+    pub format: Format,
+    /// What that is packed in: `none`, `gzip`, `zstd` or `zip`.
+    pub archive: Archive,
+    /// The name of the result, with its endings, in every sink.
+    pub name: String,
     /// When the job was created, in milliseconds since 1970 by ZooKeeper's clock.
     pub created_ms: i64,
     /// Until when its tasks were allowed to run, in milliseconds since 1970.
     pub deadline_ms: Option<u64>,
     /// When this was written, in milliseconds since 1970 by the watcher's clock.
     pub delivered_ms: u64,
+    /// The sinks of its queue that do not have it, because an operator said so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SinkName>,
+    /// Who wrote it.
+    pub versions: Versions,
+}
+
+/// Who wrote a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Versions {
+    /// The version of the watcher.
+    pub distjob: &'static str,
+    /// The version of the manifest's fields. Grows only when a reader of the former ones would go wrong.
+    pub manifest: u32,
+}
+
+impl Versions {
+    /// Those of this program.
+    pub const THIS: Self = Self {
+        distjob: env!("CARGO_PKG_VERSION"),
+        manifest: 1,
+    };
 }
 
 impl Manifest {
-    /// That of the result of job `id` with this `tally`.
+    /// As it is delivered: indented, with a newline at the end.
     #[must_use]
-    pub fn new(
-        id: &JobId,
-        entry: &JobEntry,
-        tally: Tally,
-        conclusion: Conclusion,
-        delivered_ms: u64,
-    ) -> Self {
-        Self {
-            id: id.clone(),
-            life: entry.life.to_string(),
-            queue: entry.data.queue.clone(),
-            conclusion,
-            tasks: tally.ok + tally.err,
-            ok: tally.ok,
-            failed: tally.err,
-            attempts: tally.attempts,
-            bytes: tally.bytes,
-            created_ms: entry.created_ms,
-            deadline_ms: entry.data.deadline_ms,
-            delivered_ms,
-        }
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(self).expect("plain fields and text keys can be written");
+        text.push(b'\n');
+        text
     }
 }
 

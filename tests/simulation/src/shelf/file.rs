@@ -1,45 +1,59 @@
-//! One file on the shelf, from its first line to its name.
+//! One file in a spool, from its first line to its last.
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use distjob_core::{
-    Holder, JobId, Outcome, QueueName,
+    JobId, Outcome,
     store::Slice,
     watcher::{Loss, each_row},
 };
 use futures::future::BoxFuture;
-use rand::RngExt as _;
-use watcher_d::sink::{CollectError, Collected, Collecting, Manifest, SinkError, Tally};
+use watcher_d::{
+    sink::SinkError,
+    spool::{CollectError, Collected, Collecting, Tally},
+};
 
-use super::{Delivery, Line, ShelfSink};
+use super::{Line, Partial, ShelfSpool};
 
-/// A file without a name. Dropping it removes it, unless its process is dead and removes nothing any more.
+/// A file in a spool. Dropping it removes it, unless its process is dead and removes nothing any more.
 #[derive(Debug)]
-struct Partial {
-    sink: ShelfSink,
-    key: (Holder, u64),
+struct Hold {
+    spool: ShelfSpool,
+    name: String,
 }
 
-impl Partial {
-    fn create(sink: ShelfSink, id: JobId) -> Self {
-        let mut state = sink.shelf.state();
-        let key = (sink.holder.clone(), state.next_partial);
+impl Hold {
+    fn create(spool: ShelfSpool, id: JobId) -> Self {
+        let mut state = spool.shelf.state();
+        let name = format!("{id}.{}.{}", spool.holder, state.next_partial);
         state.next_partial += 1;
-        state.partials.insert(key.clone(), id);
+        let partial = Partial {
+            holder: spool.holder.clone(),
+            id,
+            lines: Arc::default(),
+        };
+        state.partials.insert(name.clone(), partial);
         drop(state);
-        Self { sink, key }
+        Self { spool, name }
+    }
+
+    /// Now it is whole.
+    fn fill(&self, lines: Vec<Line>) {
+        if let Some(partial) = self.spool.shelf.state().partials.get_mut(&self.name) {
+            partial.lines = Arc::new(lines);
+        }
     }
 }
 
-impl Drop for Partial {
+impl Drop for Hold {
     fn drop(&mut self) {
-        let shelf = &self.sink.shelf;
-        if !shelf.0.network.is_dead(self.sink.process) {
-            shelf.state().partials.remove(&self.key);
+        let shelf = &self.spool.shelf;
+        if !shelf.0.network.is_dead(self.spool.process) {
+            shelf.state().partials.remove(&self.name);
         }
     }
 }
@@ -47,55 +61,53 @@ impl Drop for Partial {
 /// A file that is being written.
 #[derive(Debug)]
 pub(super) struct Open {
-    sink: ShelfSink,
+    spool: ShelfSpool,
     id: JobId,
-    queue: QueueName,
     written: Mutex<Written>,
 }
 
 #[derive(Debug, Default)]
 struct Written {
-    partial: Option<Partial>,
+    hold: Option<Hold>,
     lines: Vec<Line>,
     tally: Tally,
     failure: Option<CollectError>,
 }
 
 impl Open {
-    pub(super) fn new(sink: ShelfSink, id: JobId, queue: QueueName) -> Self {
+    pub(super) fn new(spool: ShelfSpool, id: JobId) -> Self {
         Self {
-            sink,
+            spool,
             id,
-            queue,
             written: Mutex::default(),
         }
     }
 
     /// Puts `slice` behind what is there. After a failure nothing is taken any more.
     fn write(&self, slice: Option<&Slice>) -> bool {
-        let is_full = self.sink.shelf.state().faults.is_full;
+        let is_full = self.spool.shelf.state().faults.is_full;
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if written.failure.is_some() {
             return false;
         }
         let taken = if is_full {
             let why = io::Error::from(io::ErrorKind::StorageFull);
-            Err(SinkError::new("write to", Path::new(self.id.as_str()), why).into())
+            Err(SinkError::at("write to", Path::new(self.id.as_str()), why).into())
         } else {
-            written.take(&self.sink, &self.id, slice)
+            written.take(&self.spool, &self.id, slice)
         };
         if let Err(failure) = taken {
             written.failure = Some(failure);
-            written.partial = None;
+            written.hold = None;
         }
         written.failure.is_none()
     }
 }
 
 impl Written {
-    fn take(&mut self, sink: &ShelfSink, id: &JobId, slice: Option<&Slice>) -> Result<(), CollectError> {
-        if self.partial.is_none() {
-            self.partial = Some(Partial::create(sink.clone(), id.clone()));
+    fn take(&mut self, spool: &ShelfSpool, id: &JobId, slice: Option<&Slice>) -> Result<(), CollectError> {
+        if self.hold.is_none() {
+            self.hold = Some(Hold::create(spool.clone(), id.clone()));
         }
         let Some(slice) = slice else { return Ok(()) };
         each_row(slice, |row| {
@@ -120,99 +132,34 @@ impl Written {
 impl Collecting for Open {
     fn push(&self, slice: Slice) -> BoxFuture<'_, bool> {
         Box::pin(async move {
-            self.sink.shelf.step(self.sink.process).await;
+            self.spool.shelf.step(self.spool.process).await;
             self.write(Some(&slice))
         })
     }
 
-    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Box<dyn Collected>, CollectError>> {
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Collected, CollectError>> {
         Box::pin(async move {
-            self.sink.shelf.step(self.sink.process).await;
+            self.spool.shelf.step(self.spool.process).await;
             self.write(None);
             let written = self.written.into_inner().unwrap_or_else(PoisonError::into_inner);
-            if let Some(failure) = written.failure {
-                return Err(failure);
+            match (written.failure, written.hold) {
+                (None, Some(hold)) => {
+                    hold.fill(written.lines);
+                    Ok(Collected {
+                        path: PathBuf::from(&hold.name),
+                        tally: written.tally,
+                        sha256: String::new(),
+                        hold: Arc::new(hold),
+                    })
+                }
+                (failure, _) => Err(failure.unwrap_or(CollectError::Discarded)),
             }
-            Ok(Box::new(Whole {
-                sink: self.sink,
-                id: self.id,
-                queue: self.queue,
-                partial: written.partial,
-                lines: written.lines,
-                tally: written.tally,
-            }) as Box<dyn Collected>)
         })
     }
 
     fn discard(self: Box<Self>) -> BoxFuture<'static, ()> {
         Box::pin(async move {
-            self.sink.shelf.step(self.sink.process).await;
-        })
-    }
-}
-
-/// A whole file that has no name yet.
-#[derive(Debug)]
-struct Whole {
-    sink: ShelfSink,
-    id: JobId,
-    queue: QueueName,
-    partial: Option<Partial>,
-    lines: Vec<Line>,
-    tally: Tally,
-}
-
-impl Whole {
-    async fn rename(self, manifest: Manifest) -> Result<(), SinkError> {
-        let (shelf, process) = (self.sink.shelf.clone(), self.sink.process);
-        shelf.step(process).await;
-        let Self {
-            id,
-            queue,
-            partial,
-            lines,
-            ..
-        } = self;
-        drop(partial);
-        let path = id.as_str().to_owned();
-        let at_ms = shelf.0.trace.elapsed_ms();
-        shelf.0.trace.mark(path.as_bytes());
-        shelf
-            .0
-            .trace
-            .note(|| format!("{process} delivers {path}, {} lines", lines.len()));
-        shelf.state().deliveries.push(Delivery {
-            id,
-            queue,
-            by: process,
-            at_ms,
-            lines: Arc::new(lines),
-            manifest,
-        });
-        shelf.step(process).await;
-        let mut state = shelf.state();
-        let one_in = state.faults.unsynced_one_in;
-        if one_in > 0 && state.rng.random_ratio(1, one_in) {
-            let why = io::Error::other("input/output error");
-            return Err(SinkError::new("sync the directory of", Path::new(&path), why));
-        }
-        Ok(())
-    }
-}
-
-impl Collected for Whole {
-    fn tally(&self) -> Tally {
-        self.tally
-    }
-
-    fn publish(self: Box<Self>, manifest: Manifest) -> BoxFuture<'static, Result<(), SinkError>> {
-        // On a task of its own: it goes on when nobody waits for it.
-        let renamed = tokio::spawn(self.rename(manifest));
-        Box::pin(async move {
-            match renamed.await {
-                Ok(outcome) => outcome,
-                Err(failure) => std::panic::resume_unwind(failure.into_panic()),
-            }
+            self.spool.shelf.step(self.spool.process).await;
         })
     }
 }

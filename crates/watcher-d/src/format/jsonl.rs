@@ -13,23 +13,23 @@
 //! Bytes that are UTF-8 are a JSON string; others are base64 (standard alphabet, padded) under the field's name with
 //! `_base64` behind it. So each field has exactly one of two names, and every payload comes back byte for byte.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use distjob_core::{Account, Outcome, watcher::Row};
 
 /// Appends the line of `row`, with its newline.
-pub(super) fn push_line(buffer: &mut String, row: &Row<'_>) {
-    // Writing to a string cannot fail.
+pub(crate) fn push_line(buffer: &mut Vec<u8>, row: &Row<'_>) {
+    // Writing to memory cannot fail.
     let _ = write!(buffer, "{{\"index\":{}", row.index);
     push_field(buffer, "task", row.task);
     match row.outcome {
         Outcome::Ok(value) => {
-            buffer.push_str(",\"outcome\":\"ok\"");
+            buffer.extend_from_slice(b",\"outcome\":\"ok\"");
             push_field(buffer, "value", value);
         }
         Outcome::Err(error) => {
-            buffer.push_str(",\"outcome\":\"err\"");
+            buffer.extend_from_slice(b",\"outcome\":\"err\"");
             push_field(buffer, "error", error);
         }
     }
@@ -40,47 +40,47 @@ pub(super) fn push_line(buffer: &mut String, row: &Row<'_>) {
     if !row.stderr.is_empty() {
         push_field(buffer, "stderr", row.stderr);
     }
-    buffer.push_str("}\n");
+    buffer.extend_from_slice(b"}\n");
 }
 
-fn push_field(buffer: &mut String, name: &str, bytes: &[u8]) {
-    buffer.push_str(",\"");
-    buffer.push_str(name);
+fn push_field(buffer: &mut Vec<u8>, name: &str, bytes: &[u8]) {
+    buffer.extend_from_slice(b",\"");
+    buffer.extend_from_slice(name.as_bytes());
     match std::str::from_utf8(bytes) {
         Ok(text) => {
-            buffer.push_str("\":\"");
+            buffer.extend_from_slice(b"\":\"");
             push_escaped(buffer, text);
         }
         Err(_) => {
-            buffer.push_str("_base64\":\"");
-            STANDARD.encode_string(bytes, buffer);
+            buffer.extend_from_slice(b"_base64\":\"");
+            buffer.extend_from_slice(STANDARD.encode(bytes).as_bytes());
         }
     }
-    buffer.push('"');
+    buffer.push(b'"');
 }
 
 /// Copies the runs between the few bytes that JSON wants escaped. All of those are ASCII, so no run is cut inside a
 /// character.
-fn push_escaped(buffer: &mut String, text: &str) {
+fn push_escaped(buffer: &mut Vec<u8>, text: &str) {
     let mut copied = 0;
     for (at, byte) in text.bytes().enumerate() {
         if byte >= b' ' && byte != b'"' && byte != b'\\' {
             continue;
         }
-        buffer.push_str(&text[copied..at]);
+        buffer.extend_from_slice(&text.as_bytes()[copied..at]);
         copied = at + 1;
         match byte {
-            b'"' => buffer.push_str("\\\""),
-            b'\\' => buffer.push_str("\\\\"),
-            b'\n' => buffer.push_str("\\n"),
-            b'\r' => buffer.push_str("\\r"),
-            b'\t' => buffer.push_str("\\t"),
+            b'"' => buffer.extend_from_slice(b"\\\""),
+            b'\\' => buffer.extend_from_slice(b"\\\\"),
+            b'\n' => buffer.extend_from_slice(b"\\n"),
+            b'\r' => buffer.extend_from_slice(b"\\r"),
+            b'\t' => buffer.extend_from_slice(b"\\t"),
             control => {
                 let _ = write!(buffer, "\\u{control:04x}");
             }
         }
     }
-    buffer.push_str(&text[copied..]);
+    buffer.extend_from_slice(&text.as_bytes()[copied..]);
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn line(index: u64, task: &[u8], outcome: Outcome<'_>) -> String {
-        let mut buffer = String::new();
+        let mut buffer = Vec::new();
         let row = Row {
             index,
             task,
@@ -102,7 +102,7 @@ mod tests {
             stderr: &[],
         };
         push_line(&mut buffer, &row);
-        buffer
+        String::from_utf8(buffer).unwrap()
     }
 
     /// The bytes of a field, whichever of its two names it has.
@@ -134,10 +134,10 @@ mod tests {
             }),
             stderr: b"no y\n",
         };
-        let mut buffer = String::new();
+        let mut buffer = Vec::new();
         push_line(&mut buffer, &row);
         assert_eq!(
-            buffer,
+            String::from_utf8(buffer).unwrap(),
             "{\"index\":3,\"task\":\"y\",\"outcome\":\"err\",\"error\":\"exited with status 1\",\
              \"attempts\":3,\"duration_ms\":1012.300,\"stderr\":\"no y\\n\"}\n"
         );
