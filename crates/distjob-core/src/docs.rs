@@ -4,6 +4,7 @@
 //! * [`protocol`]: the life of a job, who may do what, what happens when something dies
 //! * [`invariants`]: what holds at every moment, why, and where it is checked
 //! * [`evidence`]: what checks all of that, how to repeat it, and what it found
+//! * [`clients`]: submitting and waiting from any language
 //! * [`decisions`]: what was decided, against what, for which reason
 //!
 //! The znodes are described in [`znode`](crate::znode), the Redis keys in [`keys`](crate::keys), the ledger's
@@ -24,3 +25,6 @@ pub mod evidence {}
 
 #[doc = include_str!("docs/decisions.md")]
 pub mod decisions {}
+
+#[doc = include_str!("docs/clients.md")]
+pub mod clients {}
