@@ -8,6 +8,10 @@ mod creates;
 mod deaths;
 #[path = "ledger/fixture.rs"]
 mod fixture;
+#[path = "ledger/follow_ups.rs"]
+mod follow_ups;
+#[path = "ledger/groups.rs"]
+mod groups;
 #[path = "ledger/jobs.rs"]
 mod jobs;
 #[path = "ledger/locks.rs"]

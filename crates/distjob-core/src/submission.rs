@@ -118,6 +118,13 @@ pub fn difference(wanted: &JobData, found: &JobData) -> Option<String> {
         let joint = if text.is_empty() { "it is" } else { ", and is" };
         let _ = write!(text, "{joint} in queue {}, not {}", found.queue, wanted.queue);
     }
+    if wanted.ties.group != found.ties.group {
+        let joint = if text.is_empty() { "it is" } else { ", and is" };
+        let _ = match &found.ties.group {
+            Some(group) => write!(text, "{joint} in group {group}"),
+            None => write!(text, "{joint} in no group"),
+        };
+    }
     (!text.is_empty()).then_some(text)
 }
 
@@ -168,7 +175,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Source, Zxid};
+    use crate::{GroupName, Source, Zxid};
 
     fn token(text: &str) -> Token {
         Token::new(text).unwrap()
@@ -270,6 +277,9 @@ mod tests {
             difference(&wanted, &job("subm=3;queue=primes")).as_deref(),
             Some("it is in queue primes, not default")
         );
+        let member = wanted.clone().in_group(GroupName::new("g").unwrap());
+        assert_eq!(difference(&member, &wanted).as_deref(), Some("it is in no group"));
+        assert_eq!(difference(&wanted, &member).as_deref(), Some("it is in group g"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::fixture::{SOON, Site, data, entry, id, locked, token};
 const DELETE: i32 = 2;
 const EXISTS: i32 = 3;
 const SET: i32 = 5;
-const MULTI: i32 = 14;
+pub(crate) const MULTI: i32 = 14;
 
 const EFFECTS: [Effect; 4] = [
     Effect::LoseReply,
@@ -24,7 +24,7 @@ const EFFECTS: [Effect; 4] = [
 ];
 
 /// The next request of this kind that names this path.
-fn request(opcode: i32, path: String) -> Trigger {
+pub(crate) fn request(opcode: i32, path: String) -> Trigger {
     Trigger::when(move |request| {
         request.get(8..12) == Some(&opcode.to_be_bytes()[..])
             && request
@@ -34,11 +34,11 @@ fn request(opcode: i32, path: String) -> Trigger {
 }
 
 /// A ledger behind a proxy, impatient with replies, and a job of its own.
-struct Rig {
+pub(crate) struct Rig {
     proxy: Proxy,
-    ledger: Ledger,
-    id: JobId,
-    effect: Effect,
+    pub(crate) ledger: Ledger,
+    pub(crate) id: JobId,
+    pub(crate) effect: Effect,
 }
 
 impl Rig {
@@ -59,12 +59,12 @@ impl Rig {
         }
     }
 
-    fn arm(&self, trigger: Trigger) -> Fault {
+    pub(crate) fn arm(&self, trigger: Trigger) -> Fault {
         self.proxy.arm(self.effect, trigger)
     }
 
     /// Lets go what is held and returns when it has come as far as it ever will.
-    async fn late(&self, fault: Fault) {
+    pub(crate) async fn late(&self, fault: Fault) {
         fault.fired(SOON).await.unwrap();
         fault.release();
         eventually("the connections but the last one end", SOON, async || {
@@ -79,7 +79,7 @@ impl Rig {
 }
 
 /// Runs `test` with each effect, all at once: most of the time is waiting.
-async fn with_every_effect(test: impl AsyncFn(&Site, Rig)) {
+pub(crate) async fn with_every_effect(test: impl AsyncFn(&Site, Rig)) {
     let site = Site::shared().await;
     join_all(EFFECTS.map(async |effect| test(&site, Rig::new(&site, effect).await).await)).await;
 }

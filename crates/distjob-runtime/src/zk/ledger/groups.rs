@@ -6,7 +6,7 @@
 mod answers;
 mod clean;
 
-use distjob_core::{GroupData, GroupEntry, GroupName, JobData, JobId, QueueName};
+use distjob_core::{GroupData, GroupEntry, GroupName, JobData, JobId, QueueName, group::GroupState};
 use tokio::time::sleep;
 
 pub use self::answers::{GroupLook, GroupRead, Joining, Membership, Seat, Settling};
@@ -65,8 +65,8 @@ impl Ledger {
         }
     }
 
-    /// Creates a job as a member of the group `name`, which its data should name, and which looked like `group`: open. One
-    /// attempt; what to do after [`Created::Absent`] depends on what the store says, as for [`Ledger::create`].
+    /// Creates a job as a member of the group `name`, which its data should name, and which looked like `group`; one that did
+    /// not look open takes no more. One attempt; what to do after [`Created::Absent`] depends on what the store says, as for [`Ledger::create`].
     ///
     /// # Errors
     /// [`ZkError::Refused`], [`ZkError::SessionOver`], or [`ZkError::NoNode`] without the directories.
@@ -78,6 +78,9 @@ impl Ledger {
         group: &GroupEntry,
         seat: Seat,
     ) -> Result<Membership, ZkError> {
+        if group.data.state != GroupState::Open {
+            return Ok(Membership::Overtaken(GroupRead::Group(group.clone())));
+        }
         let layout = self.session.layout();
         let (path, pending) = (layout.group(name), layout.pending(name, id));
         let closed = group.data.closed().to_string().into_bytes();
