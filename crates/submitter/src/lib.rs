@@ -22,6 +22,7 @@ mod cli;
 mod commits;
 mod config;
 mod deadline;
+pub mod docs;
 mod feed;
 mod lines;
 pub mod once;

@@ -11,14 +11,20 @@
 //! only when the job is safe: what was acknowledged survives the death of this process, and what was not is still where
 //! it came from. Ids are the same in every attempt, so an input that is handed in again makes no second job.
 
+mod accept;
+mod answers;
 mod batches;
 pub mod config;
+mod cutter;
 mod desk;
 mod gate;
+mod http;
 mod metrics;
 mod pressure;
 mod redis;
+mod socket;
 mod stores;
+mod whole;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +33,7 @@ use distjob_runtime::{
     config::ConfigError,
     health::Heartbeat,
     member::beating,
+    metrics::Metrics,
     program::Context,
     reach::{Directories, Reach, ReachSettings, Say},
     shutdown::Stop,
@@ -35,7 +42,8 @@ use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tracing::{info, warn};
 
 use self::{
-    batches::Batches, desk::Desk, metrics::RunMetrics, pressure::Watchman, redis::RedisIntake, stores::Stores,
+    answers::Answers, batches::Batches, desk::Desk, http::Http, metrics::RunMetrics, pressure::Watchman,
+    redis::RedisIntake, socket::Socket, stores::Stores,
 };
 use crate::config::Config;
 
@@ -98,7 +106,7 @@ pub async fn serve(context: Context<Config>) -> anyhow::Result<()> {
     aside.spawn(Stores::new(Arc::clone(&looking), &readiness).watch());
     let watchman = Watchman::new(Arc::clone(&looking), keeper, hall.settings.clone(), &metrics);
     aside.spawn(watchman.watch());
-    let mut intakes = open(&hall, &settings).await?;
+    let mut intakes = open(&hall, &settings, &metrics).await?;
     if intakes.is_empty() {
         return Err(ConfigError::new(
             "there is nothing to take in: give one of run.spool.directory, run.http.listen, run.socket.listen, \
@@ -117,9 +125,16 @@ pub async fn serve(context: Context<Config>) -> anyhow::Result<()> {
 type Intakes = JoinSet<anyhow::Result<()>>;
 
 /// Begins with every intake that has a place.
-async fn open(hall: &Hall, settings: &Config) -> anyhow::Result<Intakes> {
+async fn open(hall: &Hall, settings: &Config, metrics: &Metrics) -> anyhow::Result<Intakes> {
     let mut intakes = Intakes::new();
-    if let Some(intake) = RedisIntake::new(hall, settings)? {
+    let answers = Answers::register(metrics);
+    if let Some(intake) = Http::bind(hall, &settings.run.http, answers.clone()).await? {
+        intakes.spawn(intake.serve());
+    }
+    if let Some(intake) = Socket::bind(hall, settings, answers.clone()).await? {
+        intakes.spawn(intake.serve());
+    }
+    if let Some(intake) = RedisIntake::new(hall, settings, answers)? {
         intakes.spawn(intake.serve());
     }
     Ok(intakes)

@@ -10,12 +10,16 @@ use std::{
 
 use distjob_runtime::shutdown::Stop;
 use tokio::{
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream},
     task::JoinSet,
     time::sleep,
 };
 use tokio_util::either::Either;
 use tracing::warn;
+
+/// Connections that may wait to be accepted; the system may allow fewer. What comes beyond that is refused or reset, and
+/// the usual 128 are soon reached where many connect at once.
+const BACKLOG: u32 = 4096;
 
 /// A pause after a failed accept, most likely for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
@@ -69,10 +73,21 @@ impl Listener {
     /// When that cannot be.
     pub(crate) async fn bind(spot: &Spot) -> io::Result<Self> {
         match spot {
-            Spot::Tcp(address) => TcpListener::bind(address).await.map(Self::Tcp),
+            Spot::Tcp(address) => {
+                let socket = match address {
+                    SocketAddr::V4(_) => TcpSocket::new_v4()?,
+                    SocketAddr::V6(_) => TcpSocket::new_v6()?,
+                };
+                // Connections of an earlier listener may linger at the address.
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                socket.listen(BACKLOG).map(Self::Tcp)
+            }
             Spot::Unix(path) => {
                 remove_abandoned(path).await?;
-                let listener = UnixListener::bind(path)?;
+                let socket = UnixSocket::new_stream()?;
+                socket.bind(path)?;
+                let listener = socket.listen(BACKLOG)?;
                 std::fs::set_permissions(path, PermissionsExt::from_mode(SOCKET_MODE))?;
                 Ok(Self::Unix(listener, SocketFile(path.clone())))
             }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use distjob_core::{JobId, QueueName, submission::numbered};
 use distjob_runtime::{chance, reach::Reach, shutdown::Stop};
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::sleep,
+};
 use tracing::{debug, warn};
 
 use super::{gate::Gate, metrics::RunMetrics};
@@ -231,22 +234,28 @@ impl Desk {
         queue: &QueueName,
         earlier: usize,
     ) -> Result<Staging, SubmitError> {
-        let id = match earlier {
-            0 => stem.clone(),
-            _ => numbered(stem, earlier as u64 + 1).map_err(|error| SubmitError::Failed(error.into()))?,
-        };
-        let mut staging = self.begin(id, queue)?;
+        let mut staging = self.begin(part_id(stem, earlier)?, queue)?;
         staging.look_first().await.map_err(SubmitError::Failed)?;
         Ok(staging)
     }
 
-    fn begin(&self, id: JobId, queue: &QueueName) -> Result<Staging, SubmitError> {
+    /// Nothing yet, for a job of that id.
+    pub(crate) fn begin(&self, id: JobId, queue: &QueueName) -> Result<Staging, SubmitError> {
         let reach = Arc::clone(&self.reach);
         Staging::begin(reach, id, queue.clone(), self.settings.staging_ttl).map_err(SubmitError::Failed)
     }
 
-    /// Whether it was submitted before.
-    async fn commit(&self, staging: Staging) -> Result<bool, SubmitError> {
+    /// Waits until one job more may be staged or committed, for as long as this is held. Cancel safe.
+    pub(crate) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed.
+        self.at_once.acquire().await.ok()
+    }
+
+    /// Makes a job of what is staged. Whether it was submitted before. Not to be dropped.
+    ///
+    /// # Errors
+    /// It is not known to be safe.
+    pub(crate) async fn commit(&self, staging: Staging) -> Result<bool, SubmitError> {
         let (id, tasks) = (staging.id().clone(), staging.count());
         match staging.commit(&self.end).await.map_err(SubmitError::Failed)? {
             Submitted::Created => {
@@ -271,5 +280,16 @@ impl Desk {
             .unless_requested(work)
             .await
             .unwrap_or(Err(SubmitError::Ending))
+    }
+}
+
+/// The id of the job behind `earlier` ones of the same stem.
+///
+/// # Errors
+/// When the stem is too long for a number.
+pub(crate) fn part_id(stem: &JobId, earlier: usize) -> Result<JobId, SubmitError> {
+    match earlier {
+        0 => Ok(stem.clone()),
+        _ => numbered(stem, earlier as u64 + 1).map_err(|error| SubmitError::Failed(error.into())),
     }
 }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
 use self::shelf::{Most, Place, Shelf};
-use super::{Hall, desk::SubmitError};
+use super::{Hall, answers::Answers, desk::SubmitError};
 use crate::config::Config;
 
 /// Between two looks for batches that somebody else left: one that was there both times is not in hand, or for long.
@@ -41,6 +41,7 @@ pub(crate) struct RedisIntake {
     store: StoreSettings,
     places: Vec<Place>,
     queue: QueueName,
+    answers: Answers,
 }
 
 impl RedisIntake {
@@ -48,7 +49,7 @@ impl RedisIntake {
     ///
     /// # Errors
     /// When the settings make no sense, which checking the configuration has said before.
-    pub(crate) fn new(hall: &Hall, settings: &Config) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn new(hall: &Hall, settings: &Config, answers: Answers) -> anyhow::Result<Option<Self>> {
         let config = &settings.run.redis;
         let named = |key: &String| Some(key.clone()).filter(|key| !key.is_empty());
         let list = named(&config.list).map(Place::List);
@@ -66,6 +67,7 @@ impl RedisIntake {
             store: StoreSettings::try_from(&settings.redis)?,
             places,
             queue,
+            answers,
         }))
     }
 
@@ -151,6 +153,7 @@ impl RedisIntake {
             };
             let taken = shelf.take(place, &id, &self.queue, self.most()).await?;
             if taken.refused > 0 {
+                self.answers.count("redis", "refused", taken.refused);
                 warn!(
                     key = place.key(),
                     refused = taken.refused,
