@@ -9,6 +9,8 @@ mod caller;
 mod faults;
 #[path = "clients/promises.rs"]
 mod promises;
+#[path = "clients/words.rs"]
+mod words;
 
 use std::time::Duration;
 
