@@ -115,12 +115,17 @@ impl World {
         Ok(keys)
     }
 
-    /// The keys that should be gone when all jobs are: all but the ledger mark, and tombstones and lists of failed tasks that
-    /// will expire.
+    /// The keys that should be gone when all jobs are: all but the ledger mark, tombstones, and what expires: lists of failed
+    /// tasks, and of tasks that were staged for a job that was then not created with them.
     pub async fn keys_left(&self) -> Result<Vec<Key>> {
         let mut keys = self.keys().await?;
         let mark = format!("{}ledger", self.prefix());
-        let may_expire = |name: &str| name.ends_with(":meta") || name.contains(":in:failed-");
+        let may_expire = |name: &str| {
+            ["failed-", "then-"]
+                .iter()
+                .any(|prefix| name.contains(&format!(":in:{prefix}")))
+                || name.ends_with(":meta")
+        };
         keys.retain(|key| key.name != mark && !(key.ttl_s.is_some() && may_expire(&key.name)));
         Ok(keys)
     }
