@@ -8,6 +8,8 @@ mod input;
 mod outages;
 #[path = "submitter/resubmission.rs"]
 mod resubmission;
+#[path = "submitter/run.rs"]
+mod run;
 #[path = "submitter/steps.rs"]
 mod steps;
 

@@ -7,6 +7,7 @@
 //! | 2 | wrong usage of the command line |
 //! | 3 | a part of it failed: so far only `distjobctl wait` ends so |
 //! | 69 | a store stayed unreachable (`EX_UNAVAILABLE`) |
+//! | 75 | another run is at it (`EX_TEMPFAIL`): so far only `submitter once --lock` ends so |
 //! | 78 | bad configuration (`EX_CONFIG`) |
 //!
 //! Errors travel as [`anyhow::Error`]; what is to end with a status of its own carries the mark for it:
@@ -35,6 +36,8 @@ pub enum Status {
     Partial = 3,
     /// A store stayed unreachable for as long as the program was to wait.
     Unreachable = 69,
+    /// Another run is at it: nothing was done, and later it may be.
+    Busy = 75,
     /// The configuration is bad.
     Config = 78,
 }

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory as _, Parser, Subcommand, error::ErrorKind};
-use distjob_core::{JobId, QueueName, submission::STEM_BYTES_MAX};
+use distjob_core::{GroupName, JobId, QueueName, submission::STEM_BYTES_MAX};
 use distjob_runtime::config::CommonArgs;
 use humantime_serde::re::humantime;
 
@@ -66,6 +66,35 @@ pub struct Order {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) batch: Option<u64>,
 
+    /// Take the job's id from what is submitted: the same input for the same queue makes one job
+    ///
+    /// The id is the first 32 digits that sha256sum prints of the queue's name, a zero byte and the input. Input that is no
+    /// file is first copied into one, in the directory for temporary files.
+    #[arg(long, value_name = "WHAT", conflicts_with_all = ["id", "random_numbers"])]
+    pub(crate) id_from: Option<IdFrom>,
+
+    /// Submit only if no other run holds the lock on this file; else end at once, with status 75
+    ///
+    /// The file is created when it is missing, and stays. The lock is gone with the process, however that ends.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+
+    /// Print one line of JSON at the end, which tells what became of the input, instead of the ids
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Make the job one of a group: a watcher can let one job follow when all jobs of the group are done
+    ///
+    /// The group begins with its first job, and all its jobs are of one queue. See --last.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<GroupName>,
+
+    /// This is the last job of its group; with --batch the last job that the input makes, which may be an empty one
+    ///
+    /// Until then the group waits for more, and afterwards it takes no more.
+    #[arg(long, requires = "group")]
+    pub(crate) last: bool,
+
     /// Until when the tasks of the job may run: so long from now on, as in 10m, or a moment, as in 2030-01-31T18:00:00Z
     ///
     /// Tasks that have not ended by then are stopped, or not begun, and recorded as failed. The job ends all the same,
@@ -81,6 +110,13 @@ pub struct Order {
     #[arg(long, value_name = "K", conflicts_with = "file",
         value_parser = clap::value_parser!(u64).range(..=random::NUMBERS))]
     pub(crate) random_numbers: Option<u64>,
+}
+
+/// What an id is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum IdFrom {
+    /// The queue and the input.
+    Content,
 }
 
 impl Args {
@@ -159,6 +195,10 @@ mod tests {
             ),
             ("submitter once x --random-numbers 1", "cannot be used with"),
             ("submitter once --timeout 10", "time unit needed"),
+            ("submitter once --last", "--group <NAME>"),
+            ("submitter once --group a/b", "a group name consists of"),
+            ("submitter once --id a --id-from content", "cannot be used with"),
+            ("submitter once --id-from name", "possible values: content"),
             ("submitter once --deadline soon", "as in 10m"),
             (&long, "at most 53 characters"),
         ] {

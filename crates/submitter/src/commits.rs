@@ -27,10 +27,31 @@ const AT_ONCE: usize = 16;
 pub(crate) struct Commits {
     under_way: VecDeque<JoinHandle<Done>>,
     progress: Progress,
-    /// Jobs that are safe.
-    safe: u64,
-    /// Of these, those whose id could not be told.
+    output: Output,
+    /// What is safe.
+    report: Report,
+    /// Jobs whose id could not be told.
     unprinted: u64,
+}
+
+/// What stdout is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// The id of each job that was created, as soon as it is safe.
+    Ids,
+    /// Nothing, as far as jobs are concerned.
+    Nothing,
+}
+
+/// The jobs that are safe.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Report {
+    /// Those that were created.
+    pub(crate) created: Vec<JobId>,
+    /// Those that were there before.
+    pub(crate) before: Vec<JobId>,
+    /// How many tasks the created ones have.
+    pub(crate) tasks: u64,
 }
 
 /// A job that has come to its end.
@@ -42,11 +63,12 @@ pub(crate) struct Done {
 }
 
 impl Commits {
-    pub(crate) const fn new(progress: Progress) -> Self {
+    pub(crate) fn new(progress: Progress, output: Output) -> Self {
         Self {
             under_way: VecDeque::new(),
             progress,
-            safe: 0,
+            output,
+            report: Report::default(),
             unprinted: 0,
         }
     }
@@ -91,8 +113,7 @@ impl Commits {
     pub(crate) fn tell(&mut self, done: anyhow::Result<Done>) -> anyhow::Result<()> {
         let Done { id, tasks, outcome } = done?;
         let outcome = outcome?;
-        self.safe += 1;
-        self.progress.clone().aside(|| match outcome {
+        self.progress.clone().aside(|| match &outcome {
             Submitted::Created => {
                 info!(job.id = %id, tasks, "submitted");
                 self.print(&id);
@@ -102,11 +123,21 @@ impl Commits {
                 warn!(job.id = %id, "already submitted, nothing changed, although that job is another one: {difference}");
             }
         });
+        match outcome {
+            Submitted::Created => {
+                self.report.tasks += tasks;
+                self.report.created.push(id);
+            }
+            Submitted::Before(_) => self.report.before.push(id),
+        }
         Ok(())
     }
 
     /// Prints the id of a job that is safe. The job stays when nobody listens, and so do those after it.
     fn print(&mut self, id: &JobId) {
+        if self.output == Output::Nothing {
+            return;
+        }
         let mut stdout = stdout().lock();
         if let Err(error) = writeln!(stdout, "{id}").and_then(|()| stdout.flush()) {
             self.unprinted += 1;
@@ -116,7 +147,7 @@ impl Commits {
 
     /// With which status a run ends in which no job failed.
     pub(crate) fn status(&self) -> Status {
-        if self.safe == 0 {
+        if self.safe() == 0 {
             info!("the input has no tasks, and with --batch that makes no job");
         }
         if self.unprinted == 0 {
@@ -126,9 +157,18 @@ impl Commits {
         }
     }
 
+    /// What is safe so far.
+    pub(crate) const fn report(&self) -> &Report {
+        &self.report
+    }
+
+    fn safe(&self) -> usize {
+        self.report.created.len() + self.report.before.len()
+    }
+
     /// What a failed run leaves behind, in words; `None` when that is nothing.
     pub(crate) fn left_behind(&self) -> Option<String> {
-        match self.safe {
+        match self.safe() {
             0 => None,
             1 => Some("one job was submitted, the rest was not".to_owned()),
             safe => Some(format!("{safe} jobs were submitted, the rest was not")),

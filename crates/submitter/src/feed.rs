@@ -2,18 +2,20 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, IsTerminal as _, stdin},
+    io::{BufRead, BufReader, IsTerminal as _, Read, Seek as _, copy, sink, stdin},
     path::Path,
     thread,
 };
 
 use anyhow::Context as _;
+use distjob_core::QueueName;
 use distjob_runtime::chance;
 use tokio::sync::mpsc;
 
 use crate::{
     cli::Order,
     config::SubmitterConfig,
+    digest::{Sum, Summed},
     lines::{InputError, Lines},
     pieces::{Cut, JobCut, Piece, Pieces},
     random::RandomNumbers,
@@ -23,7 +25,7 @@ use crate::{
 const READ_AHEAD: usize = 2;
 
 /// Bytes that one read of the input asks for.
-const READ_BYTES: usize = 1 << 16;
+pub(crate) const READ_BYTES: usize = 1 << 16;
 
 type Tasks = Box<dyn Iterator<Item = Result<Vec<u8>, InputError>> + Send>;
 
@@ -91,6 +93,49 @@ impl Input {
         })
     }
 
+    /// A file that was read before, with that sum behind these words: when it is another one now it fails at its end.
+    pub(crate) fn summed_file(file: File, words: &[impl AsRef<[u8]>], sum: Sum, max_task_bytes: u64) -> Self {
+        let summed = Summed::new(file, words).expecting(sum);
+        Self {
+            tasks: lines(BufReader::with_capacity(READ_BYTES, summed), max_task_bytes),
+            name: "a file".to_owned(),
+            extent: Extent::Unknown,
+        }
+    }
+
+    /// The input that `order` names, read once already, so that its sum behind the name of the queue is known. Blocks.
+    pub(crate) fn open_summed(
+        order: &Order,
+        queue: &QueueName,
+        max_task_bytes: u64,
+    ) -> anyhow::Result<(Self, Sum)> {
+        let path = order.file.as_deref().filter(|path| *path != Path::new("-"));
+        let name = path.map_or_else(|| "stdin".to_owned(), |path| path.display().to_string());
+        let words = [queue.as_str()];
+        let read = || -> std::io::Result<(File, Sum)> {
+            let Some(path) = path else {
+                return copied(stdin().lock(), &words);
+            };
+            let file = File::open(path)?;
+            if !file.metadata()?.is_file() {
+                return copied(file, &words);
+            }
+            let mut summed = Summed::new(&file, &words);
+            copy(&mut summed, &mut sink())?;
+            let sum = summed.sum();
+            (&file).rewind()?;
+            Ok((file, sum))
+        };
+        let (file, sum) = read().with_context(|| format!("failed to read {name}"))?;
+        let length = file.metadata().map(|metadata| metadata.len());
+        let input = Self {
+            name,
+            extent: length.map_or(Extent::Unknown, Extent::Bytes),
+            ..Self::summed_file(file, &words, sum, max_task_bytes)
+        };
+        Ok((input, sum))
+    }
+
     /// How long it is.
     pub(crate) const fn extent(&self) -> Extent {
         self.extent
@@ -122,6 +167,15 @@ impl Input {
             name: self.name,
         })
     }
+}
+
+/// An input that can be read only once, in a file that nobody else can see.
+fn copied(input: impl Read, words: &[impl AsRef<[u8]>]) -> std::io::Result<(File, Sum)> {
+    let mut file = tempfile::tempfile()?;
+    let mut summed = Summed::new(input, words);
+    copy(&mut summed, &mut file)?;
+    file.rewind()?;
+    Ok((file, summed.sum()))
 }
 
 fn lines(input: impl BufRead + Send + 'static, max_task_bytes: u64) -> Tasks {
@@ -165,7 +219,7 @@ mod tests {
             extent: Extent::Unknown,
         };
         let config = SubmitterConfig {
-            queue: distjob_core::QueueName::default_queue(),
+            queue: QueueName::default_queue(),
             timeout: std::time::Duration::ZERO,
             push_max_bytes: 100,
             push_max_tasks: 1,

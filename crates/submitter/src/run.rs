@@ -23,7 +23,9 @@ mod metrics;
 mod pressure;
 mod redis;
 mod socket;
+mod spool;
 mod stores;
+mod stream;
 mod whole;
 
 use std::{sync::Arc, time::Duration};
@@ -42,8 +44,16 @@ use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tracing::{info, warn};
 
 use self::{
-    answers::Answers, batches::Batches, desk::Desk, http::Http, metrics::RunMetrics, pressure::Watchman,
-    redis::RedisIntake, socket::Socket, stores::Stores,
+    answers::Answers,
+    batches::Batches,
+    desk::Desk,
+    http::Http,
+    metrics::{RunMetrics, SpoolMetrics},
+    pressure::Watchman,
+    redis::RedisIntake,
+    socket::Socket,
+    spool::Spool,
+    stores::Stores,
 };
 use crate::config::Config;
 
@@ -133,6 +143,10 @@ async fn open(hall: &Hall, settings: &Config, metrics: &Metrics) -> anyhow::Resu
     }
     if let Some(intake) = Socket::bind(hall, settings, answers.clone()).await? {
         intakes.spawn(intake.serve());
+    }
+    let spool = &settings.run.spool;
+    if !spool.directory.as_os_str().is_empty() {
+        intakes.spawn(Spool::new(hall.clone(), spool, SpoolMetrics::register(metrics))?.run());
     }
     if let Some(intake) = RedisIntake::new(hall, settings, answers)? {
         intakes.spawn(intake.serve());

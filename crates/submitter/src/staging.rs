@@ -1,6 +1,7 @@
 //! A job before anybody can see it: its tasks, staged under a token.
 
 mod commit;
+mod group;
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,11 +11,17 @@ use distjob_core::{
     store::{Push, PushRequest},
     submission::Known,
 };
-use distjob_runtime::{chance, reach::Reach, store::StoreError, zk::JobRead};
+use distjob_runtime::{
+    chance,
+    reach::Reach,
+    store::StoreError,
+    zk::{JobRead, Seat},
+};
 use tokio::time::sleep;
 
 pub use commit::Submitted;
 pub(crate) use commit::interrupted;
+pub use group::Place;
 
 /// A job whose tasks are being pushed, under a token of its own. Nobody but this program can see it, and its tasks
 /// expire unless it looks after them.
@@ -24,6 +31,7 @@ pub struct Staging {
     id: JobId,
     queue: QueueName,
     deadline_ms: Option<u64>,
+    place: Option<Place>,
     token: Token,
     ttl: Duration,
     count: u64,
@@ -43,6 +51,7 @@ impl Staging {
             id,
             queue,
             deadline_ms: None,
+            place: None,
             token: Token::new(chance::fresh_id())?,
             ttl,
             count: 0,
@@ -54,6 +63,22 @@ impl Staging {
     #[must_use]
     pub fn with_deadline(self, deadline_ms: Option<u64>) -> Self {
         Self { deadline_ms, ..self }
+    }
+
+    /// Lets the job be one of a group.
+    #[must_use]
+    pub fn in_group(self, place: Option<Place>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Lets the job be the last one of its group, if it has one.
+    #[must_use]
+    pub fn as_last(self) -> Self {
+        let place = self.place.map(|place| Place {
+            seat: Seat::Last,
+            ..place
+        });
+        Self { place, ..self }
     }
 
     /// Looks whether the id is in use already: then the tasks need not be pushed. Only saves work; what counts is the
@@ -187,9 +212,13 @@ impl Staging {
 
     /// What the ledger will say of the job.
     fn data(&self) -> JobData {
-        JobData {
+        let data = JobData {
             deadline_ms: self.deadline_ms,
             ..JobData::submitted(self.count, self.queue.clone(), self.source())
+        };
+        match &self.place {
+            Some(place) => data.in_group(place.group.clone()),
+            None => data,
         }
     }
 

@@ -13,9 +13,8 @@ use tracing::{debug, warn};
 use super::{gate::Gate, metrics::RunMetrics};
 use crate::{
     config::SubmitterConfig,
-    feed::Feed,
     lines::InputError,
-    pieces::{Piece, runs},
+    pieces::runs,
     staging::{Staging, Submitted},
 };
 
@@ -92,63 +91,8 @@ impl Desk {
         }
     }
 
-    /// Makes jobs of an input, as its pieces say: the first under the id `stem`, the others under `<stem>-0002` and so on.
-    /// Each job is committed as soon as its tasks are read, and `safe` hears of it; memory holds a few pieces. One attempt:
-    /// with a store away it fails after `[submitter] timeout`. The same input under the same stem may be handed in again,
-    /// and changes nothing then.
-    ///
-    /// # Errors
-    /// Says what became of the rest, when it was not all submitted; the jobs that `safe` heard of are safe. Cancel safe but
-    /// for a job that is being committed: hand the input in again.
-    pub(crate) async fn submit(
-        &self,
-        stem: &JobId,
-        queue: &QueueName,
-        mut feed: Feed,
-        mut safe: impl FnMut(&JobId),
-    ) -> Result<Handed, SubmitError> {
-        let mut handed = Handed::default();
-        let mut staging: Option<Staging> = None;
-        let read = self.unless_ending(async {
-            loop {
-                let piece = match &staging {
-                    Some(staging) => staging.kept_alive(feed.piece()).await?,
-                    None => feed.piece().await?,
-                };
-                match piece {
-                    None => return Ok(()),
-                    Some(Piece::Tasks(tasks)) => {
-                        let current = match &mut staging {
-                            Some(staging) => staging,
-                            None => staging.insert(self.begin_part(stem, queue, handed.jobs.len()).await?),
-                        };
-                        current.push(&tasks).await.map_err(SubmitError::Failed)?;
-                    }
-                    Some(Piece::JobEnd) => {
-                        let complete = match staging.take() {
-                            Some(staging) => staging,
-                            // A job without tasks.
-                            None => self.begin_part(stem, queue, handed.jobs.len()).await?,
-                        };
-                        let (id, tasks) = (complete.id().clone(), complete.count());
-                        if self.commit(complete).await? {
-                            handed.before += 1;
-                        }
-                        safe(&id);
-                        handed.jobs.push(id);
-                        handed.tasks += tasks;
-                    }
-                }
-            }
-        });
-        let outcome = read.await;
-        if let Some(incomplete) = staging.take() {
-            incomplete.abandon().await;
-        }
-        outcome.map(|()| handed)
-    }
-
-    /// Makes one job of tasks that are in memory, under an id of its own. One attempt, as [`Desk::submit`].
+    /// Makes one job of tasks that are in memory, under an id of its own. One attempt: with a store
+    /// away it fails after `[submitter] timeout`.
     ///
     /// # Errors
     /// It is not known to be safe. To be repeated under the same id.
@@ -227,18 +171,6 @@ impl Desk {
         }
     }
 
-    /// Begins the job behind `earlier` ones of the same stem. What was submitted before is noticed, and not pushed again.
-    async fn begin_part(
-        &self,
-        stem: &JobId,
-        queue: &QueueName,
-        earlier: usize,
-    ) -> Result<Staging, SubmitError> {
-        let mut staging = self.begin(part_id(stem, earlier)?, queue)?;
-        staging.look_first().await.map_err(SubmitError::Failed)?;
-        Ok(staging)
-    }
-
     /// Nothing yet, for a job of that id.
     pub(crate) fn begin(&self, id: JobId, queue: &QueueName) -> Result<Staging, SubmitError> {
         let reach = Arc::clone(&self.reach);
@@ -272,7 +204,8 @@ impl Desk {
         }
     }
 
-    async fn unless_ending<T>(
+    /// The outcome of `work`, unless the time for ending is over first.
+    pub(super) async fn unless_ending<T>(
         &self,
         work: impl Future<Output = Result<T, SubmitError>>,
     ) -> Result<T, SubmitError> {

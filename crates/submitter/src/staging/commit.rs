@@ -1,8 +1,9 @@
 //! The way from staged tasks to a job: created and opened, or taken back.
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow, bail};
 use distjob_core::{
-    JobData, JobEntry,
+    JobData, JobEntry, JobState,
+    store::Open,
     submission::{Known, Opened, Withdrawal, difference},
 };
 use distjob_runtime::{
@@ -102,6 +103,9 @@ impl Staging {
     }
 
     async fn create(&self, data: &JobData) -> anyhow::Result<Created> {
+        if let Some(place) = &self.place {
+            return self.create_member(data, place).await;
+        }
         self.reach
             .zookeeper(|ledger| async move {
                 match ledger.create(&self.id, data).await {
@@ -184,7 +188,7 @@ impl Staging {
             .zookeeper(|ledger| async move { ledger.read_fresh(id).await })
             .await;
         let outcome = match read {
-            Ok(JobRead::Job(found)) => Ok(Submitted::Before(difference(data, &found.data))),
+            Ok(JobRead::Job(found)) => self.vouch_for(&found, data).await,
             Ok(JobRead::Unreadable(_, error)) => Err(anyhow!(
                 "failed to create job {}: a znode of another program has this name, its data {error}",
                 self.id
@@ -193,8 +197,37 @@ impl Staging {
             Ok(JobRead::Gone) => Ok(Submitted::Before(None)),
             Err(error) => Err(error.context(format!("failed to look at the earlier job {}", self.id))),
         };
+        let outcome = match outcome {
+            Ok(before) => self.ensure_closed().await.map(|()| before),
+            failed => failed,
+        };
         self.abandon().await;
         outcome
+    }
+
+    /// Makes sure that the job which stands there is safe: whoever created it may have died, or lost the connection, before
+    /// it was opened, and the tasks that it staged would expire.
+    async fn vouch_for(&self, found: &JobEntry, data: &JobData) -> anyhow::Result<Submitted> {
+        let JobData {
+            state, count, source, ..
+        } = &found.data;
+        match state {
+            JobState::Submitted if *count > 0 => {}
+            JobState::Lost => return Ok(Submitted::Before(Some("it is lost".to_owned()))),
+            _ => return Ok(Submitted::Before(difference(data, &found.data))),
+        }
+        let store = self.reach.store();
+        let reply = self
+            .reach
+            .redis(|| store.open(&self.id, found.life, *count, source))
+            .await;
+        let reply = reply.with_context(|| format!("failed to open the earlier job {}", self.id))?;
+        match Opened::judge(&reply, *count) {
+            Opened::Failed(why) if reply != Open::Stale => {
+                bail!("job {} was created before, but {why}", self.id)
+            }
+            _ => Ok(Submitted::Before(difference(data, &found.data))),
+        }
     }
 }
 
