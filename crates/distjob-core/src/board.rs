@@ -232,6 +232,20 @@ impl Board {
         }
     }
 
+    /// Takes notice of what this member itself made of a job that was handed out to it as `before`: that is no news, whether
+    /// it was heard of already or will be. What others made of the job is news all the same, and one that is gone stays so.
+    pub fn see_own(&mut self, id: &JobId, before: &JobEntry, after: &JobEntry) {
+        let busy = |job: &&mut Job| matches!(job.phase, Phase::Busy(_));
+        let Some(job) = self.jobs.get_mut(id).filter(busy) else {
+            return;
+        };
+        if job.entry == *before {
+            job.entry = after.clone();
+        } else if job.entry == *after {
+            job.phase = Phase::Busy(false);
+        }
+    }
+
     /// The next job to look at, of a queue that `may` have one; it is then busy until it is parked, ripened or settled for
     /// later. A watcher's jobs are all asked for as those of the default queue.
     #[must_use]

@@ -398,3 +398,38 @@ fn what_is_left_of_a_job_is_known_for_one_life_of_it() {
     board.see(&id("j"), entry("subm=7", 3, 0), now);
     assert_eq!((board.left(&id("j")), board.left(&id("k"))), (Some(7), None));
 }
+
+#[test]
+fn what_a_member_made_of_a_job_itself_is_no_news_and_does_not_bring_it_back() {
+    let (before, own) = (entry("prcd=5", 1, 1).unwrap(), entry("zpd=5", 1, 2).unwrap());
+    let others = entry("cncl=5", 1, 2).unwrap();
+    for (heard, is_there, is_news) in [
+        (vec![], true, false),
+        (vec![Some(own.clone())], true, false),
+        (vec![Some(others.clone())], true, true),
+        (vec![Some(own.clone()), None], false, false),
+    ] {
+        let (board, now) = board();
+        let mut board = Board::new(
+            board.me,
+            BoardSettings {
+                interest: Interest::Delivery,
+                ..board.settings
+            },
+        );
+        board.see(&id("x"), Some(before.clone()), now);
+        assert_eq!(board.next(now + HELP_AFTER, |_| true), Some(id("x")));
+        for heard in heard {
+            board.see(&id("x"), heard, now);
+        }
+        board.see_own(&id("x"), &before, &own);
+        board.park(&id("x"), now);
+        assert_eq!(board.entry(&id("x")).is_some(), is_there);
+        assert_eq!(board.next(now + HELP_AFTER, |_| true).is_some(), is_news);
+        if is_there && !is_news {
+            // It is heard of later, which is no news either.
+            board.see(&id("x"), Some(own.clone()), now);
+            assert_eq!(board.next(now + HELP_AFTER, |_| true), None);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use distjob_core::{JobEntry, JobId};
@@ -29,9 +29,15 @@ impl Server<'_> {
                 },
         } = finished;
         self.keep(&id, harvest);
-        self.see_own(&id, &picked, &entry, now);
+        self.board.see_own(&id, &picked, &entry);
         let failure = match result {
-            Ok(Ended::Deleted | Ended::Settled) | Err(Trouble::ZooKeeper(ZkError::SessionOver)) => {
+            Ok(Ended::Deleted) => {
+                self.forget_attempts(&id);
+                self.board.park(&id, now);
+                return;
+            }
+            Ok(Ended::Settled) | Err(Trouble::ZooKeeper(ZkError::SessionOver)) => {
+                // Somebody else may be at it, and note what it meets.
                 self.attempts.forget(&id);
                 self.board.park(&id, now);
                 return;
@@ -53,6 +59,7 @@ impl Server<'_> {
             Trouble::Spool(_) => {
                 self.watcher.metrics.spool_failures.inc();
             }
+            Trouble::Sinks(failures) => self.note_trouble(&id, &entry, failures, delay),
             Trouble::Store(_) => self.check_at = self.check_at.map(|_| now),
             _ => {}
         }
@@ -73,17 +80,6 @@ impl Server<'_> {
             _ => None,
         };
         chance::upper_half(wait).max(asked.unwrap_or_default())
-    }
-
-    /// Takes notice of what a pipeline itself wrote to a job, so that it does not look like news when it is heard of: a job
-    /// that was changed while it was busy is looked at again at once.
-    fn see_own(&mut self, id: &JobId, picked: &JobEntry, entry: &JobEntry, now: Instant) {
-        if entry.version == picked.version || self.board.entry(id) == Some(picked) {
-            self.board.see(id, Some(entry.clone()), now);
-        }
-        if self.board.entry(id) == Some(entry) {
-            self.board.ripen(id, now);
-        }
     }
 
     /// Keeps a result for another attempt, if there is room, and as long as it is that of the job.
@@ -130,7 +126,7 @@ impl Server<'_> {
                 self.stand_still();
                 self.check_at = Some(clock() + BELONGING_PAUSE);
             }
-            Chore::Forgotten => {}
+            Chore::Forgotten | Chore::Noted => {}
             Chore::Swept => {
                 let swept = self.sweeping.take();
                 if swept.is_none_or(|by| !Arc::ptr_eq(&by, &self.roster.borrow())) {
@@ -152,7 +148,7 @@ impl Server<'_> {
             let entry = match change {
                 JobChange::Seen(entry) => Some(entry),
                 JobChange::Gone => {
-                    self.attempts.forget(&id);
+                    self.forget_attempts(&id);
                     None
                 }
             };
