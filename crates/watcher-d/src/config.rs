@@ -1,8 +1,12 @@
 //! The daemon's configuration, `config/watcher-d.toml`.
 
+mod command;
+mod list;
+mod objects;
 mod queue;
 mod sink;
 mod then;
+mod webhook;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -15,9 +19,13 @@ use serde::{Deserialize, Serialize};
 use crate::files::PARTIAL;
 
 pub use self::{
+    command::{Argument, CommandConfig, Placeholder},
+    list::{Entries, ListConfig, ListKind},
+    objects::ObjectsConfig,
     queue::QueueConfig,
     sink::{SinkConfig, SinkKind},
     then::{Payload, Results, StepConfig, Steps, When},
+    webhook::WebhookConfig,
 };
 
 /// The whole file.
@@ -156,6 +164,9 @@ impl Config {
                 !queue.sinks[..at].contains(name),
                 format_args!("names the sink {name} twice"),
             );
+            if let Some(why) = self.sink(name).and_then(|sink| sink.refuses(queue)) {
+                problems.report(&key, format_args!("names the sink {name}, {why}"));
+            }
         }
     }
 }
@@ -172,7 +183,7 @@ impl Settings for Config {
         "watcher.keep_failed",
         "watcher.retry_initial",
         "watcher.retry_max",
-        "sink.directory",
+        "sink",
         "queue.tolerate",
         "queue.failed_from",
         "watcher.depth_max",
@@ -180,8 +191,6 @@ impl Settings for Config {
         "watcher.spool",
         "watcher.spool_max",
         "watcher.spool_max_bytes",
-        "sink.kind",
-        "sink.timeout",
         "queue.format",
         "queue.archive",
         "queue.level",
@@ -189,6 +198,11 @@ impl Settings for Config {
         "queue.sinks",
     ];
     const TEMPLATES: &'static [Template] = &[
+        Template {
+            defaults: "sink",
+            instances: "sinks",
+            listed: None,
+        },
         Template {
             defaults: "queue",
             instances: "queues",

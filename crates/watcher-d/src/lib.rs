@@ -33,7 +33,8 @@ pub mod spool;
 mod then;
 
 pub use config::{
-    Config, Payload, QueueConfig, Results, SinkConfig, SinkKind, StepConfig, Steps, WatcherConfig, When,
+    Argument, CommandConfig, Config, Entries, ListConfig, ListKind, ObjectsConfig, Payload, Placeholder,
+    QueueConfig, Results, SinkConfig, SinkKind, StepConfig, Steps, WatcherConfig, WebhookConfig, When,
 };
 
 use self::{
@@ -62,10 +63,11 @@ impl Outside {
     /// # Errors
     /// When it cannot be used after all.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let store = StoreSettings::try_from(&config.redis)?;
         Ok(Self {
             session: SessionSettings::new(&config.zookeeper)?,
-            store: JobStore::new(&StoreSettings::try_from(&config.redis)?)?,
-            sinks: Arc::new(DaemonSinks),
+            store: JobStore::new(&store)?,
+            sinks: Arc::new(DaemonSinks { store }),
         })
     }
 }

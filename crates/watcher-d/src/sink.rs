@@ -10,11 +10,16 @@
 //! replaces it by the same, or can be told from the first time; what a member left behind that died is removed by whoever
 //! can prove its death.
 
+mod command;
 mod directory;
 mod error;
+mod http;
+mod list;
 mod manifest;
+pub(crate) mod objects;
 mod parcel;
 mod sinks;
+pub(crate) mod webhook;
 
 use std::{fmt::Debug, sync::Arc};
 

@@ -5,6 +5,9 @@ use std::{path::PathBuf, time::Duration};
 use distjob_runtime::config::{Problems, duration};
 use serde::{Deserialize, Serialize};
 
+use super::{CommandConfig, Entries, ListConfig, ObjectsConfig, QueueConfig, WebhookConfig};
+use crate::{archive::Archive, format::Format};
+
 /// One place where results go: every key of `[sink]`, with what `[sinks.<name>]` says instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -16,6 +19,14 @@ pub struct SinkConfig {
     /// How long a delivery may make no progress.
     #[serde(with = "duration")]
     pub timeout: Duration,
+    /// For [`SinkKind::Objects`].
+    pub objects: ObjectsConfig,
+    /// For [`SinkKind::Webhook`].
+    pub webhook: WebhookConfig,
+    /// For [`SinkKind::Command`].
+    pub command: CommandConfig,
+    /// For [`SinkKind::Redis`].
+    pub redis: ListConfig,
 }
 
 /// What a sink is.
@@ -24,19 +35,41 @@ pub struct SinkConfig {
 pub enum SinkKind {
     /// Files on this machine.
     Directory,
+    /// Objects in a store, or files on a server.
+    Objects,
+    /// A URL that is told.
+    Webhook,
+    /// A program that is run.
+    Command,
+    /// A list or a stream in the store's Redis.
+    Redis,
 }
 
 impl SinkConfig {
     pub(super) fn check(&self, table: &str, problems: &mut Problems<'_>) {
-        problems.require(
-            &format!("{table}.directory"),
-            !self.directory.as_os_str().is_empty(),
-            "must not be empty",
-        );
+        match self.kind {
+            SinkKind::Directory => problems.require(
+                &format!("{table}.directory"),
+                !self.directory.as_os_str().is_empty(),
+                "must not be empty",
+            ),
+            SinkKind::Objects => self.objects.check(&format!("{table}.objects"), problems),
+            SinkKind::Webhook => self.webhook.check(&format!("{table}.webhook"), problems),
+            SinkKind::Command => self.command.check(&format!("{table}.command"), problems),
+            SinkKind::Redis => self.redis.check(&format!("{table}.redis"), problems),
+        }
         problems.require(
             &format!("{table}.timeout"),
             self.timeout >= Duration::from_secs(1),
             "must be at least 1s",
         );
+    }
+
+    /// Why it cannot take the results of such a queue, if so; fits after its name.
+    pub(super) fn refuses(&self, queue: &QueueConfig) -> Option<&'static str> {
+        let takes_lines = self.kind == SinkKind::Redis && self.redis.what == Entries::Line;
+        let has_lines = queue.format == Format::Jsonl && queue.archive != Archive::Zip;
+        (takes_lines && !has_lines)
+            .then_some("which takes lines: the queue's format must be \"jsonl\", and its archive no zip")
     }
 }

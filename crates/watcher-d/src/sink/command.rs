@@ -159,6 +159,3 @@ impl Words {
             .map(|(_, name, word)| ((*name).into(), word.clone()))
     }
 }
-
-#[cfg(test)]
-mod tests;

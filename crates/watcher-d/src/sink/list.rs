@@ -97,6 +97,3 @@ async fn add_lines(writer: &mut script::Writer<'_>, parcel: &Arc<Parcel>) -> Res
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

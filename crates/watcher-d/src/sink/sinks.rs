@@ -3,8 +3,12 @@
 use std::{fmt::Debug, path::Path, sync::Arc};
 
 use distjob_core::{Holder, SinkName};
+use distjob_runtime::store::StoreSettings;
 
-use super::{Sink, directory::DirectorySink};
+use super::{
+    Sink, command::CommandSink, directory::DirectorySink, list::ListSink, objects::ObjectsSink,
+    webhook::WebhookSink,
+};
 use crate::{
     config::{SinkConfig, SinkKind},
     spool::{DiskSpool, Spool},
@@ -21,7 +25,10 @@ pub trait Sinks: Debug + Send + Sync {
 
 /// Those of a daemon.
 #[derive(Clone, Debug)]
-pub struct DaemonSinks;
+pub struct DaemonSinks {
+    /// The Redis that sinks may add to.
+    pub store: StoreSettings,
+}
 
 impl Sinks for DaemonSinks {
     fn spool(&self, directory: &Path, holder: &Holder) -> Arc<dyn Spool> {
@@ -31,6 +38,10 @@ impl Sinks for DaemonSinks {
     fn sink(&self, name: &SinkName, config: &SinkConfig) -> Arc<dyn Sink> {
         match config.kind {
             SinkKind::Directory => Arc::new(DirectorySink::new(name.clone(), &config.directory)),
+            SinkKind::Objects => Arc::new(ObjectsSink::new(&config.objects, config.timeout)),
+            SinkKind::Webhook => Arc::new(WebhookSink::new(&config.webhook, config.timeout)),
+            SinkKind::Command => Arc::new(CommandSink::new(&config.command, config.timeout)),
+            SinkKind::Redis => Arc::new(ListSink::new(&config.redis, &self.store)),
         }
     }
 }

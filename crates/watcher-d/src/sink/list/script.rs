@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use distjob_core::KeyScheme;
+use distjob_runtime::drill;
 use redis::{RedisError, Script, aio::MultiplexedConnection};
 
 use crate::{
@@ -87,6 +88,8 @@ impl<'a> Writer<'a> {
             call.arg(entry.as_slice());
         }
         let failed = |error: RedisError| SinkError::new(format!("add to {key} in Redis")).because(error);
-        call.invoke_async(&mut self.connection).await.map_err(failed)
+        let there = call.invoke_async(&mut self.connection).await.map_err(failed)?;
+        drill::point("entries-added");
+        Ok(there)
     }
 }

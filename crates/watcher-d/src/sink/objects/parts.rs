@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn parts_are_as_large_as_asked_for_unless_there_would_be_too_many() {
         assert_eq!(part_size(100 * MIB, 8 * MIB), 8 * MIB);
-        let huge = 1 << 40;
+        let huge: u64 = 1 << 40;
         assert_eq!(huge.div_ceil(part_size(huge, 8 * MIB)), PARTS_MAX);
     }
 

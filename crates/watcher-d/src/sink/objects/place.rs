@@ -67,7 +67,7 @@ impl Place {
             target,
         };
         if kind == Kind::Server {
-            return Server::new(url, options, &config.ca_file, timeout)
+            return Server::new(&url, options, &config.ca_file, timeout)
                 .map(|server| place(Target::Server(server)));
         }
         let prefix = prefix(&url)?;
@@ -106,7 +106,7 @@ impl Place {
                 prefix,
                 part_size,
             } => {
-                let path = name.split('/').fold(prefix.clone(), |path, part| path.join(part));
+                let path = name.split('/').fold(prefix.clone(), Path::join);
                 let upload = Upload {
                     store: &**store,
                     path: &path,

@@ -57,7 +57,7 @@ impl Server {
 
     /// The server at this URL. Blocks: it reads files.
     pub(super) fn new(
-        base: Url,
+        base: &Url,
         options: &BTreeMap<String, String>,
         ca_file: &FilePath,
         patience: Duration,
