@@ -6,7 +6,7 @@ import pathlib
 import random
 import sys
 
-SYLLABLES = ["ba", "de", "fi", "go", "ku", "la", "me", "ni", "or", "pu", "ra", "se", "ti", "vo", "wu", "zé"]
+SYLLABLES = ["bo", "de", "fi", "go", "ku", "la", "me", "ni", "or", "pu", "ra", "se", "ti", "vo", "wu", "zé"]
 WORDS = ["".join(parts) for parts in itertools.product(SYLLABLES, repeat=3)]
 WEIGHTS = [1 / rank for rank in range(1, len(WORDS) + 1)]  # the second word is half as frequent as the first, and so on
 
