@@ -141,7 +141,7 @@ async fn open(hall: &Hall, settings: &Config, metrics: &Metrics) -> anyhow::Resu
     if let Some(intake) = Http::bind(hall, &settings.run.http, answers.clone()).await? {
         intakes.spawn(intake.serve());
     }
-    if let Some(intake) = Socket::bind(hall, settings, answers.clone()).await? {
+    if let Some(intake) = Socket::bind(hall, settings, &answers).await? {
         intakes.spawn(intake.serve());
     }
     let spool = &settings.run.spool;

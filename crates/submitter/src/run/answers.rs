@@ -25,9 +25,9 @@ impl Answers {
         ))
     }
 
-    /// So many answers of one kind more: a word of which there are few.
-    pub(crate) fn count(&self, intake: &'static str, answer: impl ToString, times: u64) {
-        let answer = answer.to_string();
-        self.0.get_or_create(&Labels { intake, answer }).inc_by(times);
+    /// The counter of one kind of answer: a word of which there are few.
+    pub(crate) fn of(&self, intake: &'static str, answer: impl Into<String>) -> Counter {
+        let answer = answer.into();
+        self.0.get_or_create(&Labels { intake, answer }).clone()
     }
 }

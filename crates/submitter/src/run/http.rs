@@ -154,7 +154,7 @@ impl Server {
             while under_way.try_join_next().is_some() {}
             under_way.spawn(async move {
                 let answer = server.answer(request).await;
-                server.answers.count("http", answer.status(), 1);
+                server.answers.of("http", answer.status().to_string()).inc();
                 // Nobody may be left who waits for it.
                 let _ = sender.send(answer);
             });

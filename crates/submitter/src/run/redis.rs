@@ -153,7 +153,7 @@ impl RedisIntake {
             };
             let taken = shelf.take(place, &id, &self.queue, self.most()).await?;
             if taken.refused > 0 {
-                self.answers.count("redis", "refused", taken.refused);
+                self.answers.of("redis", "refused").inc_by(taken.refused);
                 warn!(
                     key = place.key(),
                     refused = taken.refused,

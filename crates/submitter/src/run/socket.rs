@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use distjob_core::QueueName;
+use prometheus_client::metrics::counter::Counter;
 use tracing::info;
 
 use self::talk::Talk;
@@ -37,7 +38,8 @@ struct Server {
     config: SocketConfig,
     /// Of connections that name none.
     queue: QueueName,
-    answers: Answers,
+    safe: Counter,
+    refused: Counter,
 }
 
 impl Socket {
@@ -48,7 +50,7 @@ impl Socket {
     pub(crate) async fn bind(
         hall: &Hall,
         settings: &Config,
-        answers: Answers,
+        answers: &Answers,
     ) -> anyhow::Result<Option<Self>> {
         let config = settings.run.socket.clone();
         let spot = match &config.listen {
@@ -68,7 +70,8 @@ impl Socket {
             hall: hall.clone(),
             config,
             queue,
-            answers,
+            safe: answers.of("socket", "safe"),
+            refused: answers.of("socket", "refused"),
         };
         Ok(Some(Self {
             listener,

@@ -1,6 +1,6 @@
 //! What is answered, and what the failures of a submission look like from outside.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use bytes::Bytes;
 use distjob_core::{JobId, pressure::Pressure};
@@ -50,24 +50,24 @@ impl Answer {
     }
 
     /// It was not done, for this reason.
-    pub(super) fn refuse(status: StatusCode, why: impl ToString) -> Self {
+    pub(super) fn refuse(status: StatusCode, why: &dyn Display) -> Self {
         Self::new(status, &json!({"error": why.to_string()}))
     }
 
     /// The service ends before it can answer.
     pub(super) fn ending() -> Self {
-        Self::refuse(StatusCode::SERVICE_UNAVAILABLE, SubmitError::Ending).come_back_after(COME_BACK)
+        Self::refuse(StatusCode::SERVICE_UNAVAILABLE, &SubmitError::Ending).come_back_after(COME_BACK)
     }
 
     pub(super) fn nothing_here() -> Self {
         Self::refuse(
             StatusCode::NOT_FOUND,
-            "there is nothing here but POST /submit/<queue> and GET /jobs/<id>",
+            &"there is nothing here but POST /submit/<queue> and GET /jobs/<id>",
         )
     }
 
     pub(super) fn not_allowed(methods: &'static str) -> Self {
-        Self::refuse(StatusCode::METHOD_NOT_ALLOWED, format_args!("use {methods}"))
+        Self::refuse(StatusCode::METHOD_NOT_ALLOWED, &format_args!("use {methods}"))
             .with(ALLOW, HeaderValue::from_static(methods))
     }
 
@@ -107,7 +107,7 @@ impl From<Busy> for Answer {
             Pressure::Away(_) => StatusCode::SERVICE_UNAVAILABLE,
             Pressure::Memory { .. } | Pressure::Jobs { .. } => StatusCode::TOO_MANY_REQUESTS,
         };
-        Self::refuse(status, busy).come_back_after(busy.0.retry_after())
+        Self::refuse(status, &busy).come_back_after(busy.0.retry_after())
     }
 }
 

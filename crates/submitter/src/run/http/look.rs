@@ -13,7 +13,7 @@ use crate::run::{Hall, desk::SubmitError, gate::Busy};
 pub(super) async fn look(hall: &Hall, id: &str) -> Answer {
     let id = match JobId::new(id) {
         Ok(id) => id,
-        Err(error) => return Answer::refuse(StatusCode::BAD_REQUEST, error),
+        Err(error) => return Answer::refuse(StatusCode::BAD_REQUEST, &error),
     };
     // Whether work is taken in does not matter, but without a store there is nothing to tell.
     if let Err(busy @ Busy(distjob_core::pressure::Pressure::Away(_))) = hall.desk.gate.try_admit() {
@@ -21,7 +21,7 @@ pub(super) async fn look(hall: &Hall, id: &str) -> Answer {
     }
     match seen(hall, &id).await {
         Ok(Some(job)) => Answer::ok(&job),
-        Ok(None) => Answer::refuse(StatusCode::NOT_FOUND, format_args!("no job {id} is known")),
+        Ok(None) => Answer::refuse(StatusCode::NOT_FOUND, &format_args!("no job {id} is known")),
         Err(error) => SubmitError::Failed(error).into(),
     }
 }

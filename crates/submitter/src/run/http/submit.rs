@@ -1,6 +1,6 @@
 //! `POST /submit/<queue>`.
 
-use std::time::Duration;
+use std::{fmt::Display, time::Duration};
 
 use distjob_core::{JobId, QueueName};
 use distjob_runtime::chance;
@@ -38,7 +38,7 @@ pub(super) async fn submit(
         Err(refusal) => refusal.and_close(),
         Ok(whole) => match whole.commit().await {
             Ok(handed) if handed.jobs.is_empty() => {
-                Answer::refuse(StatusCode::UNPROCESSABLE_ENTITY, "the body has no tasks")
+                Answer::refuse(StatusCode::UNPROCESSABLE_ENTITY, &"the body has no tasks")
             }
             Ok(handed) => {
                 let jobs: Vec<_> = handed.jobs.iter().map(JobId::as_str).collect();
@@ -57,7 +57,7 @@ async fn read(
     request: Request<Incoming>,
 ) -> Result<Whole, Answer> {
     hall.desk.gate.try_admit()?;
-    let bad = |why: &dyn ToString| Answer::refuse(StatusCode::BAD_REQUEST, why.to_string());
+    let bad = |why: &dyn Display| Answer::refuse(StatusCode::BAD_REQUEST, why);
     let queue = QueueName::new(queue).map_err(|error| bad(&error))?;
     let form = form(request.headers())?;
     let too_large = request.body().size_hint().lower() > config.max_body;
@@ -124,14 +124,14 @@ async fn next_frame(
         let frame = timeout_at(by, body.frame()).await.map_err(|_| {
             Answer::refuse(
                 StatusCode::REQUEST_TIMEOUT,
-                "the body does not come to its end in time",
+                &"the body does not come to its end in time",
             )
         })?;
         let frame = frame.transpose().map_err(|error| {
             // Who hears this broke it off, or wrote it wrong.
             Answer::refuse(
                 StatusCode::BAD_REQUEST,
-                format_args!("the body is broken: {error}"),
+                &format_args!("the body is broken: {error}"),
             )
         })?;
         match frame.map(hyper::body::Frame::into_data) {
@@ -147,13 +147,13 @@ fn body_too_large(config: &HttpConfig) -> Answer {
     let most = config.max_body;
     Answer::refuse(
         StatusCode::PAYLOAD_TOO_LARGE,
-        format_args!("the body has more than {most} bytes, the most that [run.http] max_body allows"),
+        &format_args!("the body has more than {most} bytes, the most that [run.http] max_body allows"),
     )
 }
 
 /// How the tasks are written. Whatever is not said to be JSON lines is taken as it is.
 fn form(headers: &HeaderMap) -> Result<Form, Answer> {
-    let unsupported = |why| Err(Answer::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
+    let unsupported = |why: &str| Err(Answer::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &why));
     let text = |name| {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         let value = value.unwrap_or_default().split(';').next().unwrap_or_default();
@@ -182,7 +182,7 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Answer> {
         Ok(key) if (1..=KEY_BYTES_MAX).contains(&key.len()) => Ok(Some(key)),
         _ => Err(Answer::refuse(
             StatusCode::BAD_REQUEST,
-            format_args!("an Idempotency-Key is 1 to {KEY_BYTES_MAX} ASCII characters"),
+            &format_args!("an Idempotency-Key is 1 to {KEY_BYTES_MAX} ASCII characters"),
         )),
     }
 }
@@ -200,14 +200,14 @@ mod tests {
 
     #[test]
     fn only_what_is_said_to_be_json_lines_is_looked_into() {
-        let form = |kind| super::form(&headers("content-type", kind)).map_err(|answer| answer.status());
-        assert_eq!(form(b"application/x-ndjson"), Ok(Form::Json));
-        assert_eq!(form(b"Application/JSONL; charset=utf-8"), Ok(Form::Json));
-        assert_eq!(form(b"application/x-www-form-urlencoded"), Ok(Form::Lines));
-        assert_eq!(form(b"text/plain"), Ok(Form::Lines));
-        assert_eq!(form(b"multipart/form-data; boundary=x"), Err(415));
-        assert_eq!(super::form(&HeaderMap::new()).ok(), Some(Form::Lines));
-        let packed = super::form(&headers("content-encoding", b"gzip"));
+        let named = |kind| form(&headers("content-type", kind)).map_err(|answer| answer.status());
+        assert_eq!(named(b"application/x-ndjson"), Ok(Form::Json));
+        assert_eq!(named(b"Application/JSONL; charset=utf-8"), Ok(Form::Json));
+        assert_eq!(named(b"application/x-www-form-urlencoded"), Ok(Form::Lines));
+        assert_eq!(named(b"text/plain"), Ok(Form::Lines));
+        assert_eq!(named(b"multipart/form-data; boundary=x"), Err(415));
+        assert_eq!(form(&HeaderMap::new()).ok(), Some(Form::Lines));
+        let packed = form(&headers("content-encoding", b"gzip"));
         assert_eq!(packed.unwrap_err().status(), 415);
     }
 

@@ -224,7 +224,7 @@ async fn settled(server: &Server, receipt: Receipt) -> String {
     let outcome: Result<_, Arc<SubmitError>> = receipt.safe().await;
     match outcome {
         Ok(place) => {
-            server.answers.count("socket", "safe", 1);
+            server.safe.inc();
             format!("+ {} {}\n", place.job, place.index)
         }
         Err(error) => refused(server, &error.to_string()),
@@ -232,7 +232,7 @@ async fn settled(server: &Server, receipt: Receipt) -> String {
 }
 
 fn refused(server: &Server, why: &str) -> String {
-    server.answers.count("socket", "refused", 1);
+    server.refused.inc();
     // One line, whatever it says.
     format!("- {}\n", why.replace(['\r', '\n'], " "))
 }
