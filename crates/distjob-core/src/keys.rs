@@ -79,6 +79,12 @@ impl KeyScheme {
         format!("{}sink:{{{tag}}}:{id}.{life}", self.prefix)
     }
 
+    /// What is known of a job that a sink does not take, a [`SinkTrouble`](crate::trouble::SinkTrouble).
+    #[must_use]
+    pub fn trouble(&self, id: &JobId) -> String {
+        format!("{}{{{id}}}:trouble", self.prefix)
+    }
+
     /// The list that `source` stands for.
     #[must_use]
     pub fn source(&self, id: &JobId, source: &Source) -> String {

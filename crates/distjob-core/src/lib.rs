@@ -29,6 +29,7 @@ pub mod retry;
 pub mod share;
 pub mod store;
 pub mod submission;
+pub mod trouble;
 pub mod turns;
 pub mod watcher;
 pub mod width;

@@ -13,6 +13,8 @@ struct Attempt {
     life: Zxid,
     version: i32,
     failures: u32,
+    /// When a sink first failed, since 1970.
+    in_trouble_since: Option<Duration>,
     rested: bool,
 }
 
@@ -43,26 +45,30 @@ impl Attempts {
             .is_some_and(|attempt| attempt.rested && attempt.is_about(entry))
     }
 
-    /// Forgets a job that was settled, or is gone.
-    pub(crate) fn forget(&mut self, id: &JobId) {
-        self.0.remove(id);
+    /// Notes that a sink failed, `now` since 1970: how often the job could not be brought further, and since when that is
+    /// because of sinks.
+    pub(crate) fn in_trouble(&mut self, id: &JobId, entry: &JobEntry, now: Duration) -> (u32, Duration) {
+        let attempt = self.of(id, entry);
+        (attempt.failures, *attempt.in_trouble_since.get_or_insert(now))
+    }
+
+    /// Forgets a job that was settled, or is gone; whether a sink had failed.
+    pub(crate) fn forget(&mut self, id: &JobId) -> bool {
+        let attempt = self.0.remove(id);
+        attempt.is_some_and(|attempt| attempt.in_trouble_since.is_some())
     }
 
     fn of(&mut self, id: &JobId, entry: &JobEntry) -> &mut Attempt {
-        let fresh = Attempt {
+        let fresh = |in_trouble_since| Attempt {
             life: entry.life,
             version: entry.version,
             failures: 0,
+            in_trouble_since,
             rested: false,
         };
-        let attempt = self.0.entry(id.clone()).or_insert(fresh);
+        let attempt = self.0.entry(id.clone()).or_insert_with(|| fresh(None));
         if !attempt.is_about(entry) {
-            *attempt = Attempt {
-                life: entry.life,
-                version: entry.version,
-                failures: 0,
-                rested: false,
-            };
+            *attempt = fresh(attempt.in_trouble_since);
         }
         attempt
     }

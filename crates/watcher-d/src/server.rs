@@ -13,6 +13,7 @@ mod events;
 mod kept;
 mod leave;
 mod outlets;
+mod trouble;
 
 use std::{
     ops::ControlFlow,
@@ -99,6 +100,8 @@ enum Chore {
     Swept,
     /// Lists of a result that nothing comes of.
     Forgotten,
+    /// A note about a sink.
+    Noted,
 }
 
 /// One term.

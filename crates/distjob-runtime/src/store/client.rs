@@ -13,6 +13,7 @@ use distjob_core::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
         ReadRequest, ReleaseRequest, Status,
     },
+    trouble::SinkTrouble,
 };
 use redis::RedisError;
 use tokio::sync::watch;
@@ -232,6 +233,36 @@ impl JobStore {
     pub async fn inspect(&self, id: &JobId, source: &Source) -> Result<Inspection, StoreError> {
         let call = self.begin(Some(id)).await?;
         let result = call.line().inspect(id, source).await;
+        call.end(result)
+    }
+
+    /// Notes which sink does not take the result of a job, for people; for `ttl_s` seconds, at least one.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn set_trouble(&self, id: &JobId, trouble: &SinkTrouble, ttl_s: u64) -> Result<(), StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().set_trouble(id, trouble, ttl_s).await;
+        call.end(result)
+    }
+
+    /// Forgets that.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn clear_trouble(&self, id: &JobId) -> Result<(), StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().clear_trouble(id).await;
+        call.end(result)
+    }
+
+    /// The sink that does not take the result of a job, if somebody noted that lately.
+    ///
+    /// # Errors
+    /// See [the module](super).
+    pub async fn trouble(&self, id: &JobId) -> Result<Option<SinkTrouble>, StoreError> {
+        let call = self.begin(Some(id)).await?;
+        let result = call.line().trouble(id).await;
         call.end(result)
     }
 

@@ -11,6 +11,7 @@ use distjob_core::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
         ReadRequest, ReleaseRequest, Status,
     },
+    trouble::SinkTrouble,
 };
 use futures::future::BoxFuture;
 use redis::RedisError;
@@ -76,6 +77,15 @@ pub trait Line: Send + Sync + 'static {
 
     /// See [`JobStore::inspect`](super::JobStore::inspect).
     fn inspect<'a>(&'a self, id: &'a JobId, source: &'a Source) -> Reply<'a, Inspection>;
+
+    /// See [`JobStore::set_trouble`](super::JobStore::set_trouble).
+    fn set_trouble<'a>(&'a self, id: &'a JobId, trouble: &'a SinkTrouble, ttl_s: u64) -> Reply<'a, ()>;
+
+    /// See [`JobStore::clear_trouble`](super::JobStore::clear_trouble).
+    fn clear_trouble<'a>(&'a self, id: &'a JobId) -> Reply<'a, ()>;
+
+    /// See [`JobStore::trouble`](super::JobStore::trouble).
+    fn trouble<'a>(&'a self, id: &'a JobId) -> Reply<'a, Option<SinkTrouble>>;
 
     /// See [`JobStore::take_tokens`](super::JobStore::take_tokens).
     fn take_tokens<'a>(&'a self, queue: &'a QueueName, limit: Limit, want: u32) -> Reply<'a, Tokens>;

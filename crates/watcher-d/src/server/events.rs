@@ -1,9 +1,6 @@
 //! What a term does when something has happened.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use distjob_core::{JobEntry, JobId};
 use distjob_runtime::{

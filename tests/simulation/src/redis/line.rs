@@ -9,6 +9,7 @@ use distjob_core::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Open, Push, PushRequest, Read,
         ReadRequest, ReleaseRequest, Status,
     },
+    trouble::SinkTrouble,
 };
 use distjob_runtime::store::{Dial, Freeing, Line, Lines, Memory, MetaPage, Reply, StoreError};
 use futures::{
@@ -210,6 +211,19 @@ impl Line for SimulatedLine {
     fn inspect<'a>(&'a self, id: &'a JobId, source: &'a Source) -> Reply<'a, Inspection> {
         let (id, source) = (id.clone(), source.clone());
         self.script(move |redis| redis.inspect(&id, &source))
+    }
+
+    // For people, who are not simulated: nothing is remembered.
+    fn set_trouble<'a>(&'a self, _: &'a JobId, _: &'a SinkTrouble, _: u64) -> Reply<'a, ()> {
+        self.ping()
+    }
+
+    fn clear_trouble<'a>(&'a self, _: &'a JobId) -> Reply<'a, ()> {
+        self.ping()
+    }
+
+    fn trouble<'a>(&'a self, _: &'a JobId) -> Reply<'a, Option<SinkTrouble>> {
+        self.call(|redis| redis.state().admit(Access::Reads).map(|()| None))
     }
 
     fn take_tokens<'a>(&'a self, queue: &'a QueueName, limit: Limit, want: u32) -> Reply<'a, Tokens> {

@@ -7,6 +7,7 @@ use distjob_core::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
         Read, ReadRequest, ReleaseRequest, Status, parse_freed, parse_staged, parse_tokens,
     },
+    trouble::SinkTrouble,
 };
 use futures::FutureExt as _;
 use redis::Cmd;
@@ -152,6 +153,32 @@ impl Line for RedisLine {
         let script = &SCRIPTS.inspect;
         let cmd = self.on_all(script, id, source);
         self.run(script, cmd, Inspection::parse)
+    }
+
+    fn set_trouble<'a>(&'a self, id: &'a JobId, trouble: &'a SinkTrouble, ttl_s: u64) -> Reply<'a, ()> {
+        let mut set = redis::cmd("SET");
+        set.arg(self.keys.trouble(id))
+            .arg(trouble.to_json())
+            .arg("EX")
+            .arg(ttl_s.max(1));
+        async move { self.plain(&set).await.map(drop) }.boxed()
+    }
+
+    fn clear_trouble<'a>(&'a self, id: &'a JobId) -> Reply<'a, ()> {
+        let mut del = redis::cmd("DEL");
+        del.arg(self.keys.trouble(id));
+        async move { self.plain(&del).await.map(drop) }.boxed()
+    }
+
+    fn trouble<'a>(&'a self, id: &'a JobId) -> Reply<'a, Option<SinkTrouble>> {
+        let mut get = redis::cmd("GET");
+        get.arg(self.keys.trouble(id));
+        async move {
+            let text = self.plain(&get).await?;
+            let text: Option<Vec<u8>> = redis::from_redis_value(text).map_err(shape)?;
+            Ok(text.as_deref().and_then(SinkTrouble::parse))
+        }
+        .boxed()
     }
 
     fn take_tokens<'a>(&'a self, queue: &'a QueueName, limit: Limit, want: u32) -> Reply<'a, Tokens> {

@@ -19,6 +19,7 @@ use distjob_core::{
         Claim, ClaimRequest, Commit, CommitRequest, DropReply, Inspection, Isolated, Open, Push, PushRequest,
         Read, ReadRequest, ReleaseRequest, Status, model::Model,
     },
+    trouble::SinkTrouble,
 };
 use distjob_runtime::{
     metrics::Metrics,
@@ -399,6 +400,18 @@ impl Line for World {
     }
 
     fn inspect<'a>(&'a self, _: &'a JobId, _: &'a Source) -> Reply<'a, Inspection> {
+        not_asked()
+    }
+
+    fn set_trouble<'a>(&'a self, _: &'a JobId, _: &'a SinkTrouble, _: u64) -> Reply<'a, ()> {
+        not_asked()
+    }
+
+    fn clear_trouble<'a>(&'a self, _: &'a JobId) -> Reply<'a, ()> {
+        not_asked()
+    }
+
+    fn trouble<'a>(&'a self, _: &'a JobId) -> Reply<'a, Option<SinkTrouble>> {
         not_asked()
     }
 
