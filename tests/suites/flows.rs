@@ -11,6 +11,8 @@ mod chains;
 mod deaths;
 #[path = "flows/expiry.rs"]
 mod expiry;
+#[path = "flows/groups.rs"]
+mod groups;
 #[path = "faults/load.rs"]
 #[expect(dead_code, reason = "what only the suite of faults needs stands there, too")]
 mod load;

@@ -113,22 +113,27 @@ impl Stage {
     pub(crate) async fn announce(&self, count: usize, tasks: Vec<Vec<u8>>) -> Job {
         let id = JobId::new(self.world.job_id("play")).unwrap();
         let token = Token::new(unique()).unwrap();
-        let request = PushRequest {
-            source: &token,
-            offset: 0,
-            ttl_s: 600,
-            tasks: &tasks,
-        };
-        assert!(matches!(
-            self.store.push(&id, &request).await.unwrap(),
-            Push::Ok(_)
-        ));
+        self.push(&id, &token, &tasks).await;
         let queue = QueueName::new(QUEUE).unwrap();
         let data = JobData::submitted(count as u64, queue, Source::Staged(token));
         match self.ledger.create(&id, &data).await.unwrap() {
             Created::Yes(entry) => Job { id, entry, tasks },
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Stages tasks for a job.
+    pub(crate) async fn push(&self, id: &JobId, token: &Token, tasks: &[Vec<u8>]) {
+        let request = PushRequest {
+            source: token,
+            offset: 0,
+            ttl_s: 600,
+            tasks,
+        };
+        assert!(matches!(
+            self.store.push(id, &request).await.unwrap(),
+            Push::Ok(_)
+        ));
     }
 
     /// Runs up to `most` tasks of a job, in ranges of five.
@@ -249,6 +254,10 @@ impl Stage {
     /// The job of that id, which is open.
     pub(crate) async fn opened(&self, id: &JobId) -> Job {
         let entry = self.ledger.read_fresh(id).await.unwrap().into_job().unwrap();
+        if entry.data.count == 0 {
+            let (id, tasks) = (id.clone(), Vec::new());
+            return Job { id, entry, tasks };
+        }
         let open = self
             .store
             .open(id, entry.life, entry.data.count, &entry.data.source);

@@ -3,7 +3,10 @@
 use distjob_core::{GroupEntry, GroupName, JobId};
 
 use super::{GroupRead, Ledger};
-use crate::zk::{ZkError, client::Op};
+use crate::{
+    drill,
+    zk::{ZkError, client::Op},
+};
 
 /// So many znodes are deleted, or asked for, at once.
 const AT_ONCE: usize = 200;
@@ -98,6 +101,7 @@ impl Ledger {
                     .await?;
             }
         }
+        drill::point("group-emptied");
         let rest = [
             Op::Delete {
                 path: &pending,
