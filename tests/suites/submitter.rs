@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests panic, and so do their helpers")]
 
+#[path = "submitter/cron.rs"]
+mod cron;
+#[path = "submitter/groups.rs"]
+mod groups;
 #[path = "submitter/input.rs"]
 mod input;
 #[path = "submitter/outages.rs"]

@@ -18,6 +18,7 @@ mod watch;
 use std::{
     collections::{BTreeSet, VecDeque},
     io,
+    os::unix::fs::MetadataExt as _,
     time::Duration,
 };
 
@@ -166,12 +167,9 @@ impl Spool {
             match note {
                 Note::Whole(found) => {
                     self.in_writing.remove(&found);
-                    if self.waiting.len() < FILES_MAX {
-                        self.waiting.push_back(found);
-                    } else {
-                        self.next_look = Instant::now();
-                    }
+                    self.wait_for(found);
                 }
+                Note::Begun(found) if self.is_complete(&found) => self.wait_for(found),
                 Note::Begun(found) => {
                     if self.in_writing.len() < FILES_MAX {
                         self.in_writing.insert(found);
@@ -181,6 +179,21 @@ impl Spool {
                 Note::Look => self.next_look = Instant::now(),
             }
         }
+    }
+
+    /// Puts a file behind those that are to be taken.
+    fn wait_for(&mut self, found: Found) {
+        if self.waiting.len() < FILES_MAX {
+            self.waiting.push_back(found);
+        } else {
+            self.next_look = Instant::now();
+        }
+    }
+
+    /// Whether what was created here needs no writer who closes it: a further link to a file, or no file at all.
+    fn is_complete(&self, found: &Found) -> bool {
+        let metadata = self.desktop.place.path(found).symlink_metadata();
+        metadata.is_ok_and(|metadata| !metadata.is_file() || metadata.nlink() > 1)
     }
 
     async fn look(&mut self) {

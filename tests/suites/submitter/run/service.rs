@@ -7,7 +7,7 @@ use crate::{SOON, start, task_texts};
 
 fn spool(world: &World) -> String {
     format!(
-        "[run.spool]\ndirectory = {:?}\nscan_every = \"100ms\"\n",
+        "[run.spool]\ndirectory = {:?}\nscan_every = \"100ms\"\nsettle = \"0s\"\n",
         world.dir().join("spool")
     )
 }
@@ -91,6 +91,7 @@ async fn while_a_store_is_away_it_is_not_ready_and_what_it_took_becomes_a_job_af
     let service = start(&world, program);
     ready(&service).await;
     proxy.refuse().await;
+    proxy.cut();
     drop_file(&world, "a", "1\n2\n");
     eventually("it is not ready", SOON, async || {
         let answer = service.admin_get("/readyz").await?;
