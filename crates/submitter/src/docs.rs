@@ -1,4 +1,7 @@
-//! Documents for those who send tasks to `submitter run`. How all of distjob is built stands in `distjob_core::docs`.
+//! Documents for those who hand tasks in, to `submitter run` or from cron. How all of distjob is built stands in `distjob_core::docs`.
+
+#[doc = include_str!("docs/files.md")]
+pub mod files {}
 
 #[doc = include_str!("docs/http.md")]
 pub mod http {}

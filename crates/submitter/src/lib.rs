@@ -17,13 +17,16 @@
 //!
 //! Memory is bounded by a few batches, whatever the size of the input. While one job's tasks are read, some jobs before it
 //! are being [committed](commits).
+//!
+//! That is one input, [`once`]. The service that takes tasks in where they arise is [`run`], over the same staging; what
+//! others need to know of it stands in [`docs`].
 
 mod cli;
 mod commits;
 mod config;
 mod deadline;
-pub mod docs;
 mod digest;
+pub mod docs;
 mod feed;
 mod lines;
 mod lock;
