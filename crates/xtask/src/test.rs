@@ -43,11 +43,11 @@ pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
     });
     // From here on a ctrl-C must not leave servers behind; before, sudo may want the terminal for itself.
     let interrupts = Interrupts::catch()?;
-    let installed = installed
-        && steps.step("an S3 server to upload to", || {
-            moto::ensure(&interrupts)?;
-            Ok(Outcome::Passed)
-        });
+    // Without it those tests fail that upload, and all others can still be run.
+    steps.step("an S3 server to upload to", || {
+        moto::ensure(&interrupts)?;
+        Ok(Outcome::Passed)
+    });
     // With the tests' own features, so that nothing is compiled once for the programs and once more for the tests.
     let built = installed
         && steps.step("build", || {
