@@ -14,6 +14,8 @@ mod losses;
 mod manners;
 #[path = "watcher/retries.rs"]
 mod retries;
+#[path = "watcher/sinks.rs"]
+mod sinks;
 #[path = "watcher/stage.rs"]
 mod stage;
 

@@ -1,0 +1,107 @@
+//! A program that takes results.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::ensure;
+use harness::eventually;
+use serde_json::Value;
+
+use super::{is_whole, sink, spool_is_empty};
+use crate::SOON;
+use crate::stage::{QUEUE, Stage};
+
+/// A sink whose program is `/bin/sh` with this script, in which `$1` is the path and `$2` the manifest's; it sees `OUT`.
+fn shell(script: &str, more: &str) -> String {
+    let argv = serde_json::json!([
+        "/bin/sh",
+        "-c",
+        script,
+        "sh",
+        "{path}",
+        "{manifest}",
+        "{id}/{queue}/{conclusion}"
+    ]);
+    sink(
+        "command",
+        &format!(
+            "{more}\ncommand.argv = {argv}\ncommand.environment = [\"PATH\", \"OUT\"]\ncommand.kill_after = \"200ms\""
+        ),
+    )
+}
+
+async fn watcher(stage: &Stage, out: &Path, script: &str, more: &str) -> harness::Process {
+    let program = stage
+        .program(&shell(script, more))
+        .env("OUT", out)
+        .env("SECRET", "x");
+    stage.world.start_member(program, "w").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_program_takes_the_result_and_its_manifest_and_sees_nothing_else() {
+    let stage = Stage::new().await;
+    let out = tempfile::tempdir().unwrap();
+    let script =
+        "set -e; cp \"$1\" $OUT/result; cp \"$2\" $OUT/manifest; echo \"$3\" > $OUT/words; env > $OUT/env";
+    let job = stage.processed(20).await;
+    let _watcher = watcher(&stage, out.path(), script, "").await;
+    stage.gone(&job).await;
+    is_whole(&fs::read(out.path().join("result")).unwrap(), &job);
+    let manifest: Value = serde_json::from_slice(&fs::read(out.path().join("manifest")).unwrap()).unwrap();
+    assert_eq!(manifest["id"], job.id.as_str());
+    let words = fs::read_to_string(out.path().join("words")).unwrap();
+    assert_eq!(words, format!("{}/{QUEUE}/partly-failed\n", job.id));
+    let variables = fs::read_to_string(out.path().join("env")).unwrap();
+    let key = format!("DISTJOB_KEY={}.{}\n", job.id, job.entry.life);
+    assert!(
+        variables.contains(&key) && !variables.contains("SECRET"),
+        "{variables}"
+    );
+    spool_is_empty(&stage).await;
+}
+
+#[tokio::test]
+async fn a_program_that_fails_says_why_and_is_run_again() {
+    let stage = Stage::new().await;
+    let out = tempfile::tempdir().unwrap();
+    let script = "test -e $OUT/once && exit 0; touch $OUT/once; echo the tape is torn >&2; exit 3";
+    let job = stage.processed(3).await;
+    let watcher = watcher(&stage, out.path(), script, "").await;
+    let said = watcher.wait_log("the tape is torn", SOON).await.unwrap();
+    assert!(said.contains("exit status: 3"), "{said}");
+    stage.gone(&job).await;
+}
+
+#[tokio::test]
+async fn a_program_that_hangs_is_ended_with_all_that_it_started() {
+    let stage = Stage::new().await;
+    let out = tempfile::tempdir().unwrap();
+    // Nothing here minds TERM.
+    let script = "test -e $OUT/once && exit 0; touch $OUT/once; trap '' TERM; sleep 1000 & echo $! > $OUT/pid; wait; wait";
+    let job = stage.processed(3).await;
+    let watcher = watcher(&stage, out.path(), script, "timeout = \"1s\"").await;
+    watcher.wait_log("still ran after 1s", SOON).await.unwrap();
+    stage.gone(&job).await;
+    let pid = fs::read_to_string(out.path().join("pid")).unwrap();
+    eventually("what it started is gone", SOON, async || {
+        let status = fs::read_to_string(format!("/proc/{}/status", pid.trim())).unwrap_or_default();
+        ensure!(status.is_empty() || status.contains("State:\tZ"), "{status}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_missing_is_named() {
+    let stage = Stage::new().await;
+    let job = stage.processed(3).await;
+    let more = sink("command", "command.argv = [\"/no/such/program\", \"{path}\"]");
+    let watcher = stage.world.start_member(stage.program(&more), "w").await.unwrap();
+    let said = watcher
+        .wait_log("hand the result to /no/such/program", SOON)
+        .await
+        .unwrap();
+    assert!(said.contains("No such file"), "{said}");
+    assert!(stage.look(&job).await.is_some());
+}
