@@ -3,7 +3,7 @@
 //! Nothing here does I/O, reads a clock or draws a random number; nothing is `async`.
 //!
 //! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`], [`queue`],
-//! [`group`], [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
+//! [`group`], [`flow`], [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
 //! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
 //! ([`share`], [`turns`], [`board`]) and at how much of it ([`width`]), and what is tried
 //! again ([`retry`]), and when no more is taken in ([`pressure`]). Words of settings: [`percent`], [`rate`].
@@ -13,6 +13,7 @@ pub mod board;
 pub mod conclusion;
 pub mod docs;
 pub mod executor;
+pub mod flow;
 pub mod group;
 pub mod id;
 pub mod job;

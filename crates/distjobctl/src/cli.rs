@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum, error::ErrorKind};
-use distjob_core::{JobId, JobState, QueueName};
+use distjob_core::{GroupName, JobId, JobState, QueueName, SinkName};
 use distjob_runtime::config::CommonArgs;
 use humantime_serde::re::humantime;
 
@@ -48,10 +48,23 @@ pub enum Command {
         #[arg(long)]
         queue: Option<QueueName>,
     },
-    /// Show all that is known of one job: who works on which of its tasks, what is left
+    /// Show all that is known of one job: who works on which of its tasks, what is left, what it follows and what follows it
     Show {
         /// The job
         id: JobId,
+    },
+    /// Draw jobs and what follows them as a chart in Mermaid's language
+    Graph(Of),
+    /// List the groups of jobs that are not joined yet
+    Groups,
+    /// Let a job be done although a sink does not have its result
+    ///
+    /// For a sink that will never take it: the watchers go on without it, and the manifest in the other sinks says so.
+    Skip {
+        /// The job
+        id: JobId,
+        /// The sink's name in the watchers' configuration; the one of the table [sink] is called default
+        sink: SinkName,
     },
     /// Wait until the jobs are delivered; the status tells success
     ///
@@ -109,6 +122,20 @@ pub enum Command {
     },
     /// Vouch that this Redis belongs to this ledger, and that what it lacks is lost for good
     AcceptStore,
+}
+
+/// Of what a chart is.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Of {
+    /// All that this job follows, and that follows it
+    pub id: Option<JobId>,
+    /// The members of this group, and what follows them
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<GroupName>,
+    /// All jobs of the ledger
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// A state of a job, as the ledger calls it.
@@ -208,6 +235,10 @@ mod tests {
             ("distjobctl", "say what to do"),
             ("distjobctl show a/b", "a job id consists of"),
             ("distjobctl wait", "required"),
+            ("distjobctl graph", "required"),
+            ("distjobctl graph a --all", "cannot be used with"),
+            ("distjobctl skip a", "<SINK>"),
+            ("distjobctl skip a b/c", "a sink name consists of"),
             ("distjobctl jobs --state done", "possible values: subm, prcd, zpd"),
             ("distjobctl --timeout 10 status", "time unit needed"),
         ] {

@@ -37,6 +37,12 @@ pub(crate) struct Job {
     pub(crate) conclusion: Option<&'static str>,
     /// Until when its tasks may run, in milliseconds since 1970.
     pub(crate) deadline_ms: Option<u64>,
+    /// The group that it is a member of.
+    pub(crate) group: Option<String>,
+    /// The job that it follows.
+    pub(crate) parent: Option<String>,
+    /// Sinks that need not have its result.
+    pub(crate) skip: Vec<String>,
     /// Why it is lost.
     pub(crate) why: Option<String>,
     /// Creation zxid of its znode.
@@ -56,6 +62,9 @@ impl Job {
             failed: entry.data.failed.or(progress.map(|progress| progress.failed)),
             conclusion: entry.data.conclusion.map(Conclusion::as_str),
             deadline_ms: entry.data.deadline_ms,
+            group: entry.data.ties.group.as_ref().map(ToString::to_string),
+            parent: entry.data.ties.parent.as_ref().map(ToString::to_string),
+            skip: entry.data.ties.skip.iter().map(ToString::to_string).collect(),
             why: entry.data.why.clone(),
             life: entry.life.to_string(),
             created_ms: entry.created_ms,
@@ -168,7 +177,8 @@ c   default  7      -             0s   lost: a hole at 3
             json,
             serde_json::json!({
                 "id": "a", "state": "subm", "queue": "primes", "tasks": 5, "committed": null, "failed": null,
-                "conclusion": null, "deadline_ms": null, "why": null, "life": "000000000000001f", "created_ms": i64::MAX
+                "conclusion": null, "deadline_ms": null, "group": null, "parent": null, "skip": [], "why": null,
+                "life": "000000000000001f", "created_ms": i64::MAX
             })
         );
     }

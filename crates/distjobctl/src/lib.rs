@@ -6,11 +6,14 @@
 //!
 //! | command | fields of its JSON object |
 //! |---|---|
-//! | `status` | `ledger`, `executors`, `watchers`, `queues`, `jobs` (how many in each state), `tasks`, `locks`, `unreadable`, `redis_error` |
+//! | `status` | `ledger`, `executors`, `watchers`, `queues`, `jobs` (how many in each state), `tasks`, `locks`, `troubles` (sinks that do not take jobs), `unreadable`, `redis_error` |
 //! | `queues` | `queues` |
 //! | `pause`, `resume` | `queues`: `name`, `paused`, `outcome` of `done`, `already`, `replaced`, `executors` |
 //! | `jobs` | `jobs` (oldest first), `unreadable` |
-//! | `show` | `id`, `job`, `unreadable`, `watcher`, `store` (the partition) |
+//! | `show` | `id`, `job`, `unreadable`, `watcher`, `store` (the partition), `trouble` (a sink that does not take it), `tree` (what it follows, and what follows it) |
+//! | `graph` | `mermaid` |
+//! | `groups` | `groups` |
+//! | `skip` | `id`, `sink`, `outcome` of `done`, `already`, `refused`, `full`, `unknown`, `unreadable`; `skip` (all of them) |
 //! | `wait` | `jobs`: `id`, `outcome` of `delivered` (with `conclusion`, `tasks`, `failed`), `over`, `cancelled`, `lost`, `unknown`, `unreadable`, `waiting` |
 //! | `retry` | `id`, `failed`, `retry` (the new job), `outcome` of `submitted`, `already`, `nothing_failed` |
 //! | `cancel`, `restore` | `jobs`: `id`, `to`, `outcome` of `done`, `already`, `refused`, `unknown`, `unreadable` |
@@ -26,14 +29,19 @@ mod accept;
 mod cancel;
 mod cli;
 mod config;
+mod family;
 mod gc;
+mod graph;
+mod groups;
 mod jobs;
 mod output;
 mod queues;
 mod retry;
 mod show;
+mod skip;
 mod status;
 mod survey;
+mod troubles;
 mod wait;
 
 use std::{sync::Arc, time::Duration};
@@ -45,7 +53,7 @@ use distjob_runtime::{
     shutdown::Stop,
 };
 
-pub use cli::{Args, Command, Options, State};
+pub use cli::{Args, Command, Of, Options, State};
 pub use config::{Config, CtlConfig, EMBEDDED_CONFIG};
 
 use output::Output;
@@ -83,6 +91,9 @@ pub async fn run(
             Command::Status => status::run(&reach, output).await,
             Command::Jobs { state, queue } => jobs::run(&reach, output, state, queue).await,
             Command::Show { id } => show::run(&reach, output, &id).await,
+            Command::Graph(of) => graph::run(&reach, output, of).await,
+            Command::Groups => groups::run(&reach, output).await,
+            Command::Skip { id, sink } => skip::run(&reach, output, &id, &sink).await,
             Command::Wait { ids } => wait::run(&reach, output, ids, options.timeout).await,
             Command::Cancel { ids } => cancel::cancel(&reach, output, ids).await,
             Command::Queues => queues::run(&reach, output).await,

@@ -8,14 +8,17 @@ use std::{
 use distjob_core::{
     Holder, JobId, Lease, Role, Roster, Source,
     store::{Inspection, Meta, MetaState},
+    trouble::SinkTrouble,
 };
 use distjob_runtime::{exit::Status, reach::Reach, zk::JobRead};
 use serde::Serialize;
 
 use crate::{
+    family::{self, Node},
     jobs::Job,
     output::{Output, counted, since, span, table},
     survey::{self, Progress},
+    troubles,
 };
 
 #[derive(Debug, Serialize)]
@@ -27,8 +30,15 @@ struct Report {
     unreadable: Option<String>,
     /// The watcher that has locked it.
     watcher: Option<String>,
+    /// The sink that does not take its result, as the watcher that tries says it.
+    trouble: Option<SinkTrouble>,
     /// What the store says.
     store: Store,
+    /// From the first of the jobs that it follows to the last of those that follow it; `null` when it is alone.
+    tree: Option<Node>,
+    /// The same for people.
+    #[serde(skip)]
+    drawn: String,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -101,6 +111,10 @@ pub(crate) async fn run(reach: &Reach, output: Output, id: &JobId) -> anyhow::Re
     let roster = survey::roster(reach, Role::Executor).await?;
     let locks = survey::locks(reach).await?;
     let store = Store::new(&inspection, &roster);
+    let trouble = troubles::of_job(reach, id).await?;
+    let family = family::gather(reach, [id.clone()]).await?;
+    let root = family.root(id);
+    let is_alone = root == id && family.follow_ups(id).is_empty();
     let progress = inspection.meta.as_ref().map(|meta| Progress {
         committed: meta.committed,
         failed: meta.failed,
@@ -112,7 +126,10 @@ pub(crate) async fn run(reach: &Reach, output: Output, id: &JobId) -> anyhow::Re
         watcher: locks
             .into_iter()
             .find_map(|(job, watcher)| (job == id.as_str()).then_some(watcher)),
+        trouble,
         store,
+        tree: (!is_alone).then(|| Node::of(&family, root)),
+        drawn: family.tree(root, id, "  <-- this job"),
     };
     output.report(&report)?;
     let is_known = report.job.is_some() || report.store.state != "none";
@@ -201,6 +218,12 @@ impl Display for Report {
                         counted(job.tasks, "task")
                     )?;
                 }
+                if let Some(group) = &job.group {
+                    writeln!(f, "member of group {group}")?;
+                }
+                if !job.skip.is_empty() {
+                    writeln!(f, "skipped sinks: {}", job.skip.join(", "))?;
+                }
                 if let Some(deadline_ms) = job.deadline_ms {
                     writeln!(f, "deadline: {}", until(deadline_ms))?;
                 }
@@ -211,7 +234,14 @@ impl Display for Report {
         if let Some(watcher) = &self.watcher {
             writeln!(f, "locked by watcher {watcher}")?;
         }
-        self.store.fmt(f)
+        if let Some(trouble) = &self.trouble {
+            writeln!(f, "{}", troubles::told(trouble))?;
+        }
+        self.store.fmt(f)?;
+        if self.tree.is_some() {
+            write!(f, "\n{}", self.drawn)?;
+        }
+        Ok(())
     }
 }
 

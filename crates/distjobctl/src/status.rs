@@ -13,6 +13,7 @@ use crate::{
     output::{Output, counted, since, span, table},
     queues::{self, Queue, show_queues},
     survey::{self, LedgerReport, Progress, Survey, Unreadable},
+    troubles::{self, Trouble},
 };
 
 /// So many queues or jobs of a member are shown to people.
@@ -32,6 +33,8 @@ struct Report {
     tasks: Option<Tasks>,
     /// Jobs that a watcher has locked, with its name.
     locks: Vec<Lock>,
+    /// Sinks that do not take the results of jobs; empty also when redis does not answer.
+    troubles: Vec<Trouble>,
     /// Znodes among the jobs that are none.
     unreadable: Vec<Unreadable>,
     /// Why redis does not answer.
@@ -76,6 +79,10 @@ pub(crate) async fn run(reach: &Reach, output: Output) -> anyhow::Result<exit::S
         None => Some(survey.progress(reach).await?),
         Some(_) => None,
     };
+    let troubles = match &redis_error {
+        None => troubles::of_all(reach, &survey).await?,
+        Some(_) => Vec::new(),
+    };
     let executors = survey::roster(reach, Role::Executor).await?;
     let switches = queues::switchboard(reach).await?;
     let locks = survey::locks(reach).await?;
@@ -90,6 +97,7 @@ pub(crate) async fn run(reach: &Reach, output: Output) -> anyhow::Result<exit::S
             .into_iter()
             .map(|(job, watcher)| Lock { job, watcher })
             .collect(),
+        troubles,
         unreadable: survey.unreadable,
         redis_error: redis_error.as_ref().map(|error| format!("{error:#}")),
     };
@@ -171,6 +179,7 @@ impl Display for Report {
                 counted(*total, "task")
             )?;
         }
+        troubles::show(f, &self.troubles)?;
         show_unreadable(f, &self.unreadable)
     }
 }
@@ -269,6 +278,7 @@ mod tests {
                 failed: 1,
             }),
             locks: Vec::new(),
+            troubles: Vec::new(),
             unreadable: vec![Unreadable {
                 name: "x y".to_owned(),
                 reason: "because".to_owned(),

@@ -98,7 +98,7 @@ impl Survey {
 }
 
 /// Whether the store may have something of a job.
-const fn is_in_store(entry: &JobEntry) -> bool {
+pub(crate) const fn is_in_store(entry: &JobEntry) -> bool {
     entry.data.count > 0 && !matches!(entry.data.state, JobState::Uploaded)
 }
 
