@@ -83,12 +83,14 @@ impl Receipt {
     }
 }
 
+type OpenBatches = BTreeMap<QueueName, Arc<Batch>>;
+
 /// The open batches of all queues.
 #[derive(Debug)]
 pub(crate) struct Batches {
     desk: Arc<Desk>,
     stop: Stop,
-    open: Mutex<BTreeMap<QueueName, Arc<Batch>>>,
+    open: Arc<Mutex<OpenBatches>>,
     room: Arc<Semaphore>,
     turns: Arc<Semaphore>,
     under_way: Mutex<JoinSet<()>>,
@@ -100,7 +102,7 @@ impl Batches {
         Self {
             desk,
             stop,
-            open: Mutex::default(),
+            open: Arc::default(),
             room: Arc::new(Semaphore::new(BYTES_MAX)),
             turns: Arc::new(Semaphore::new(BATCHES_MAX)),
             under_way: Mutex::default(),
@@ -172,6 +174,7 @@ impl Batches {
         });
         open.insert(queue.clone(), Arc::clone(&batch));
         let (desk, stop, queue) = (Arc::clone(&self.desk), self.stop.clone(), queue.clone());
+        let all = Arc::clone(&self.open);
         let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         while under_way.try_join_next().is_some() {}
         under_way.spawn(async move {
@@ -182,6 +185,7 @@ impl Batches {
                 () = sleep(limits.wait) => {}
             }
             let (tasks, room) = batch.close();
+            forget(&all, &queue, &batch);
             let submitted = match tasks.is_empty() {
                 true => Ok(()),
                 false => desk.surely_submit_tasks(&batch.id, &queue, &tasks).await,
@@ -198,6 +202,14 @@ impl Batches {
         let mut under_way =
             std::mem::take(&mut *self.under_way.lock().unwrap_or_else(PoisonError::into_inner));
         while under_way.join_next().await.is_some() {}
+    }
+}
+
+/// Lets a closed batch go, so that nothing is left of queues whose names nobody uses any more.
+fn forget(all: &Mutex<OpenBatches>, queue: &QueueName, batch: &Arc<Batch>) {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.get(queue).is_some_and(|open| Arc::ptr_eq(open, batch)) {
+        all.remove(queue);
     }
 }
 

@@ -152,7 +152,7 @@ impl Spool {
             match Claim::adopt(path.clone()) {
                 Ok(claim) => claims.extend(claim),
                 Err(error) => {
-                    warn!(claim = %path.display(), %error, "failed to read what was left in hand; it stays")
+                    warn!(claim = %path.display(), %error, "failed to read what was left in hand; it stays");
                 }
             }
         }

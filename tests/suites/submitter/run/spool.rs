@@ -339,6 +339,29 @@ async fn a_file_that_changes_while_it_is_submitted_is_rejected() {
 }
 
 #[tokio::test]
+async fn a_file_that_changes_while_nobody_has_it_in_hand_is_rejected() {
+    let world = World::shared().await.unwrap();
+    let spool = Spool::of(&world);
+    let tables = spool.hasty() + "[queue]\nmax_tasks = 1\n";
+    let service = drilled(&world, &tables, "spool-committed=kill");
+    spool.drop("a", "1\n2\n");
+    assert_eq!(service.wait(SOON).await.unwrap().code(), None);
+    let names = spool.names(".work");
+    let claim = names.iter().find(|name| *name != "lock").unwrap();
+    let in_hand = spool.root.join(".work").join(claim).join("file/a");
+    fs::write(in_hand, "0\n1\n2\n").unwrap();
+    let _service = serve(&world, &tables).await;
+    spool.has("rejected", &["a", "a.reason"]).await;
+    assert!(
+        spool
+            .reason("a")
+            .contains("it changed after it was taken in hand")
+    );
+    spool.is_idle().await;
+    assert_eq!(world.jobs().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn one_service_looks_after_a_directory_and_another_takes_over_at_its_death() {
     let world = World::shared().await.unwrap();
     let spool = Spool::of(&world);

@@ -19,7 +19,7 @@ use super::{
     place::{Found, Place},
 };
 use crate::{
-    digest::{Sum, Summed, id_of},
+    digest::{Sum, Summed, hex, id_of},
     feed::{Input, READ_BYTES},
     lines::{InputError, Lines},
     run::{
@@ -80,7 +80,7 @@ impl Desktop {
                 Err(Obstacle::Bad(reason)) => match self.reject(&claim, &reason) {
                     Ok(()) => return,
                     Err(error) => {
-                        warn!(file = %shown(&claim.found), %error, "failed to reject a file, trying again")
+                        warn!(file = %shown(&claim.found), %error, "failed to reject a file, trying again");
                     }
                 },
                 Err(Obstacle::Refused(error)) => {
@@ -99,6 +99,10 @@ impl Desktop {
         let limit = self.hall.desk.settings.max_task_bytes;
         let (path, words) = (claim.file(), words(claim));
         let sum = blocking(move || Ok(inspect(&path, &words, limit))).await??;
+        // Some of it may be a job already: cut anew, under another id, that would come twice.
+        if claim.plan.sum.as_ref().is_some_and(|before| *before != hex(&sum)) {
+            return Err(Obstacle::Bad("it changed after it was taken in hand".to_owned()));
+        }
         claim.settle(&sum)?;
         self.submit(claim, sum).await
     }
