@@ -48,7 +48,8 @@ impl AsyncFunction for SimulatedHandler {
         Box::pin(async move {
             match Payload::parse(task.payload()) {
                 Ok(payload) => handle(&self.cluster, self.process, payload, task.attempt).await,
-                Err(_) => Err(Failure::new("this is no payload of the run").is_final()),
+                // What came of a task of another job.
+                Err(_) => Ok([b"value of ", task.payload()].concat().into()),
             }
         })
     }

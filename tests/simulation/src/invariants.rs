@@ -8,6 +8,7 @@ mod deliveries;
 mod end;
 mod endings;
 mod executions;
+mod flows;
 mod ledger;
 mod leftovers;
 mod names;
@@ -109,10 +110,11 @@ impl fmt::Display for Violation {
 type Check = fn(&Evidence) -> Vec<String>;
 
 /// All invariants, with their names.
-const ALL: [(&str, Check); 9] = [
+const ALL: [(&str, Check); 10] = [
     ("the ledger follows its table", ledger::check),
     ("a job is delivered once, whole and right", deliveries::check),
     ("a job has come to what its lines say", endings::check),
+    ("what follows a job is created once, with its results", flows::check),
     ("a task has one outcome", outcomes::check),
     ("a task runs once where nothing fails", executions::check),
     ("only the dead are taken for dead", deaths::check),
@@ -154,11 +156,12 @@ impl Evidence {
 
     /// All lives of all jobs, in the order of their births.
     pub(crate) fn lives(&self) -> Vec<Life> {
-        let mut lives: BTreeMap<i64, Life> = BTreeMap::new();
+        // One transaction may create several jobs.
+        let mut lives: BTreeMap<(i64, JobId), Life> = BTreeMap::new();
         for change in self.log.iter().flat_map(|txn| &txn.changes) {
             let Some(id) = self.job_of(change) else { continue };
             let data = change.after.as_deref().map(|data| JobData::parse(data).ok());
-            let life = lives.entry(change.life).or_insert_with(|| Life {
+            let life = lives.entry((change.life, id.clone())).or_insert_with(|| Life {
                 id,
                 born: change.life,
                 states: Vec::new(),

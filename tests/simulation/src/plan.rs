@@ -4,6 +4,7 @@
 //! same jobs.
 
 mod faults;
+mod flows;
 mod jobs;
 mod pauses;
 
@@ -11,6 +12,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 pub use self::{
     faults::{ENSEMBLE, Fault, FaultKind, Faults, Strike, Target, When},
+    flows::{Flows, QUEUES},
     jobs::{Cancel, How, Submission},
     pauses::Pause,
 };
@@ -35,6 +37,8 @@ pub struct Plan {
     pub watchers: Vec<Node>,
     /// How the daemons are set.
     pub settings: Settings,
+    /// Which jobs follow which.
+    pub flows: Flows,
     /// The jobs, by time.
     pub submissions: Vec<Submission>,
     /// Which jobs are cancelled, by time.
@@ -103,6 +107,7 @@ impl Plan {
         jobs::let_some_fail(&mut StdRng::seed_from_u64(!seed), &mut submissions);
         let cancels = jobs::cancels(&mut jobs_rng, &submissions);
         let members: Vec<Node> = executors.iter().chain(&watchers).copied().collect();
+        let flows = flows::flows(&mut StdRng::seed_from_u64(seed.rotate_left(48)));
         let mut pauses_rng = StdRng::seed_from_u64(seed.rotate_left(16));
         let pauses = pauses::pauses(&mut pauses_rng, kinds, &submissions);
         let strikes = faults::strikes(&mut faults_rng, kinds, &members);
@@ -112,6 +117,7 @@ impl Plan {
             executors,
             watchers,
             settings,
+            flows,
             submissions,
             cancels,
             pauses,

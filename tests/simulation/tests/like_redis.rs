@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use distjob_core::{
-    Holder, JobId, KeyScheme, MemberName, Outcome, Packed, QueueName, Source, TaskRange, Token, Zxid,
-    conclusion::{Conclusion, Ending},
+    Conclusion, Holder, JobData, JobId, KeyScheme, MemberName, Outcome, Packed, QueueName, Source, TaskRange,
+    Token, Zxid,
     store::{ClaimRequest, CommitRequest, Inspection, Isolated, PushRequest, ReadRequest, ReleaseRequest},
 };
 use distjob_runtime::store::{Freeing, JobStore, StoreError, StoreSettings};
@@ -90,12 +90,10 @@ const TTL_S: u64 = 2;
 /// When they are gone for certain.
 const PAST: Duration = Duration::from_secs(TTL_S + 1);
 
-fn ending() -> Ending {
-    Ending {
-        count: 3,
-        failed: 1,
-        conclusion: Conclusion::PartlyFailed,
-    }
+/// What the znode of a job of three tasks said last.
+fn last() -> JobData {
+    let queue = QueueName::default_queue();
+    JobData::submitted(3, queue, Source::Plain).uploaded(1, Conclusion::PartlyFailed, None)
 }
 
 /// Makes a call about a job of three tasks.
@@ -167,7 +165,7 @@ async fn make(call: Call, store: &JobStore, id: &str) -> String {
             words(store.read(&id, request).await)
         }
         Call::Status => words(store.status(&id, LIFE, 3, &source).await),
-        Call::Drop => words(store.drop_job(&id, LIFE, &source, TTL_S, Some(ending())).await),
+        Call::Drop => words(store.drop_job(&id, LIFE, &source, TTL_S, Some(&last())).await),
         Call::Inspect => words(store.inspect(&id, &source).await.map(|inspection| Inspection {
             // What is left of it depends on how fast the machine is.
             meta_ttl_s: inspection.meta_ttl_s.map(|_| TTL_S),

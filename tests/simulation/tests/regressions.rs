@@ -24,6 +24,7 @@ fn plan() -> Plan {
     let mut plan = Plan::draw(1, &Faults::none());
     plan.submissions.clear();
     plan.cancels.clear();
+    plan.flows.clear();
     plan
 }
 

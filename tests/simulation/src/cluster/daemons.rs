@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use distjob_core::KeyScheme;
+use distjob_core::{KeyScheme, QueueName};
 use distjob_runtime::{
     config::{RedisConfig, ZooKeeperConfig},
     program::Context,
@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::Cluster;
-use crate::{handler::SimulatedHandler, network::Process};
+use crate::{handler::SimulatedHandler, network::Process, plan::QUEUES};
 
 /// How many connections a daemon has to Redis, as it is by default.
 const CONNECTIONS: usize = 2;
@@ -38,6 +38,9 @@ pub(super) fn executor(cluster: &Cluster, process: Process, stop: Stop) -> BoxFu
     let mut config: distjob_executor::Config = shipped(distjob_executor::EMBEDDED_CONFIG);
     cluster.adjust(&mut config.zookeeper, &mut config.redis);
     config.executor.slots = settings.slots;
+    config.executor.queues = QUEUES
+        .map(|name| QueueName::new(name).expect("it is a name"))
+        .to_vec();
     config.executor.claim_max_tasks = settings.claim_max_tasks;
     config.executor.commit_every = ms(settings.commit_every_ms);
     config.executor.store_patience = ms(settings.store_patience_ms);
@@ -66,6 +69,11 @@ pub(super) fn watcher(cluster: &Cluster, process: Process, stop: Stop) -> BoxFut
     config.watcher.grace_period = GRACE;
     config.watcher.scrub_every = ms(10_000);
     config.watcher.retry_max = ms(5000);
+    for (queue, steps) in &cluster.plan().flows {
+        let mut with_steps = config.queue.clone();
+        with_steps.then.clone_from(steps);
+        config.queues.insert(queue.clone(), with_steps);
+    }
     let outside = watcher_d::Outside {
         session: cluster.session(process, &config.zookeeper),
         store: cluster.store(process, &config.redis),

@@ -16,7 +16,11 @@ use crate::{
 pub(super) fn check(evidence: &Evidence) -> Vec<String> {
     let lives = evidence.lives();
     let mut violations = Vec::new();
-    for delivery in &evidence.deliveries {
+    let submitted = evidence
+        .deliveries
+        .iter()
+        .filter(|delivery| !evidence.follows(&delivery.id));
+    for delivery in submitted {
         if let Err(why) = check_lines(evidence, delivery) {
             violations.push(format!(
                 "{} delivered by {} at {} ms {why}",

@@ -155,6 +155,8 @@ pub(super) fn leftover_keys(cluster: &Cluster, staged: Staged) -> Vec<(JobId, St
         }
         // The failed tasks of a delivered job, be it of an earlier life, wait for a retry as long as its tombstone lives.
         model.sources.retain(|source, _| failed_token(source).is_none());
+        // So may tasks that were staged for a job that somebody else then created with others.
+        model.sources.retain(|source, _| !is_of_follow_up(source));
         if staged == Staged::Expires {
             model.sources.retain(|source, _| *source == Source::Plain);
         }
@@ -181,6 +183,11 @@ pub(super) fn failed_lists(cluster: &Cluster) -> BTreeMap<(JobId, Token), Vec<Ve
             .filter_map(move |(source, list)| Some(((id.clone(), failed_token(&source)?.clone()), list)))
     });
     lists.collect()
+}
+
+/// Whether tasks were staged there for a job that follows another one.
+fn is_of_follow_up(source: &Source) -> bool {
+    matches!(source, Source::Staged(token) if token.as_str().starts_with("then-"))
 }
 
 /// The token of a list of failed tasks.
