@@ -331,4 +331,66 @@ mod tests {
             assert_eq!(with(flags).unwrap_err(), message);
         }
     }
+
+    #[test]
+    fn what_a_sink_lacks_or_cannot_use_is_named_where_it_was_written() {
+        for (flags, message) in [
+            (
+                &["sinks.b.kind=objects"][..],
+                "flag --set sinks.b.kind: `sinks.b.kind` is \"objects\", which needs sinks.b.objects.url",
+            ),
+            (
+                &["sinks.b.kind=objects", "sinks.b.objects.url=bucket"],
+                "flag --set sinks.b.objects.url: `sinks.b.objects.url` is no URL such as \"s3://bucket/prefix\"",
+            ),
+            (
+                &["sinks.b.kind=webhook", "sinks.b.webhook.url=ftp://host/"],
+                "flag --set sinks.b.webhook.url: `sinks.b.webhook.url` must begin with http:// or https://",
+            ),
+            (
+                &["sinks.b.kind=command", "sinks.b.command.argv={path}"],
+                "flag --set sinks.b.command.argv: `sinks.b.command.argv` must begin with the name of a program, which has \
+                 no places in it",
+            ),
+            (
+                &[
+                    "sinks.b.kind=redis",
+                    "sinks.b.redis.key=out",
+                    "sinks.b.redis.what=line",
+                    "queues.q.sinks=b",
+                    "queues.q.format=csv",
+                ],
+                "flag --set queues.q.sinks: `queues.q.sinks` names the sink b, which takes lines: the queue's format must \
+                 be \"jsonl\", and its archive no zip",
+            ),
+        ] {
+            assert_eq!(with(flags).unwrap_err(), message);
+        }
+    }
+
+    #[test]
+    fn sinks_of_every_kind_can_be_used_side_by_side() {
+        let config = with(&[
+            "sinks.o.kind=objects",
+            "sinks.o.objects.url=s3://bucket/a",
+            "sinks.w.kind=webhook",
+            "sinks.w.webhook.url=https://host/hook",
+            "sinks.c.kind=command",
+            "sinks.c.command.argv=/bin/true,{path}",
+            "sinks.r.kind=redis",
+            "sinks.r.redis.key=out",
+            "queue.sinks=default,o,w,c,r",
+        ]);
+        let kinds: Vec<_> = config.unwrap().all_sinks().map(|(_, sink)| sink.kind).collect();
+        assert_eq!(
+            kinds,
+            [
+                SinkKind::Directory,
+                SinkKind::Command,
+                SinkKind::Objects,
+                SinkKind::Redis,
+                SinkKind::Webhook
+            ]
+        );
+    }
 }

@@ -47,17 +47,7 @@ async fn receiver(
     receiver.await.unwrap()
 }
 
-/// Waits until the receiver has got so many requests.
-async fn received(receiver: &Receiver, count: usize) -> Vec<Received> {
-    eventually("the receiver has them", SOON, async || {
-        let received = receiver.received();
-        ensure!(received.len() >= count, "{} of {count}", received.len());
-        Ok(received)
-    })
-    .await
-}
-
-/// A watcher whose default sink is this, and nothing is left of it on disk once it has delivered.
+/// A table that makes the default sink one of this kind.
 fn sink(kind: &str, more: &str) -> String {
     format!("\n[sinks.default]\nkind = {kind:?}\n{more}\n")
 }

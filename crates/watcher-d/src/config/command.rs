@@ -65,19 +65,15 @@ pub struct CommandConfig {
 }
 
 impl CommandConfig {
-    /// Reports what cannot be used.
+    /// Reports what cannot be used of a program that is named.
     pub(super) fn check(&self, table: &str, problems: &mut Problems<'_>) {
         let program = self.argv.first().map(Argument::literal);
         match program {
-            None => problems.report(
-                &format!("{table}.argv"),
-                "must name a program, such as [\"/usr/local/bin/take\", \"{path}\"]",
-            ),
             Some(None | Some("")) => problems.report(
                 &format!("{table}.argv"),
                 "must begin with the name of a program, which has no places in it",
             ),
-            Some(Some(_)) => {}
+            None | Some(Some(_)) => {}
         }
     }
 }

@@ -47,11 +47,6 @@ impl ListConfig {
     /// Reports what cannot be used.
     pub(super) fn check(&self, table: &str, problems: &mut Problems<'_>) {
         problems.require(
-            &format!("{table}.key"),
-            !self.key.is_empty(),
-            "must name a list or a stream",
-        );
-        problems.require(
             &format!("{table}.remember"),
             self.remember >= Duration::from_secs(3600),
             "must be at least 1h: it has to outlast every pause and every delay",

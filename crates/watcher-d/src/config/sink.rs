@@ -47,12 +47,21 @@ pub enum SinkKind {
 
 impl SinkConfig {
     pub(super) fn check(&self, table: &str, problems: &mut Problems<'_>) {
+        let (word, key, is_missing) = match self.kind {
+            SinkKind::Directory => ("directory", "directory", self.directory.as_os_str().is_empty()),
+            SinkKind::Objects => ("objects", "objects.url", self.objects.url.is_empty()),
+            SinkKind::Webhook => ("webhook", "webhook.url", self.webhook.url.is_empty()),
+            SinkKind::Command => ("command", "command.argv", self.command.argv.is_empty()),
+            SinkKind::Redis => ("redis", "redis.key", self.redis.key.is_empty()),
+        };
+        let needed = format!("{table}.{key}");
         match self.kind {
-            SinkKind::Directory => problems.require(
-                &format!("{table}.directory"),
-                !self.directory.as_os_str().is_empty(),
-                "must not be empty",
+            _ if is_missing && problems.is_set(&needed) => problems.report(&needed, "must not be empty"),
+            _ if is_missing => problems.report(
+                &format!("{table}.kind"),
+                format_args!("is \"{word}\", which needs {needed}"),
             ),
+            SinkKind::Directory => {}
             SinkKind::Objects => self.objects.check(&format!("{table}.objects"), problems),
             SinkKind::Webhook => self.webhook.check(&format!("{table}.webhook"), problems),
             SinkKind::Command => self.command.check(&format!("{table}.command"), problems),

@@ -9,19 +9,8 @@
 //! | `Distjob-Signature` | `t=<seconds since 1970>,v1=<hex of the HMAC-SHA256 of "<t>." and the body>`, where there is a secret |
 //!
 //! An expected status says that the receiver has it; anything else is a failure, and the delivery is repeated, not before
-//! `Retry-After` has passed. The receiver may be told more than once: an answer may be lost.
-//!
-//! A receiver checks the signature, with the secret that both know, and refuses what is old:
-//!
-//! ```python
-//! import hashlib, hmac, time
-//!
-//! def is_genuine(secret: bytes, header: str, body: bytes, tolerance: int = 300) -> bool:
-//!     fields = dict(field.split("=", 1) for field in header.split(","))
-//!     expected = hmac.new(secret, fields["t"].encode() + b"." + body, hashlib.sha256).hexdigest()
-//!     fresh = abs(time.time() - int(fields["t"])) <= tolerance
-//!     return fresh and hmac.compare_digest(expected, fields["v1"])
-//! ```
+//! `Retry-After` has passed. The receiver may be told more than once: an answer may be lost. How a
+//! receiver checks the signature is shown in [`docs::sinks`](crate::docs::sinks).
 
 use std::{fmt, sync::Arc, time::Duration};
 
