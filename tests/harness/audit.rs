@@ -20,6 +20,12 @@ pub struct Life {
     pub is_over: bool,
     /// How many executors' znodes went away while it lived.
     pub departures: u64,
+    /// The transaction that created it.
+    pub created: i64,
+    /// What its znode said then.
+    pub born: String,
+    /// The transaction that said `uploaded`, if one did.
+    pub uploaded: Option<i64>,
 }
 
 /// Every life of every job, by id.
@@ -27,6 +33,8 @@ pub struct Life {
 pub struct Ledger {
     /// The lives of an id, oldest first.
     pub jobs: BTreeMap<String, Vec<Life>>,
+    /// The transactions that said of a group that it is joined, by its name.
+    pub joins: BTreeMap<String, Vec<i64>>,
     /// Each write that the table does not allow, or that was made without the lock that it needs, for people.
     pub violations: Vec<String>,
     locks: HashMap<String, i64>,
@@ -77,8 +85,15 @@ impl Ledger {
                 continue;
             };
             let wrong = match (directory, change) {
-                ("jobs", Change::Create { data, .. }) => self.create(id, &state(data)),
-                ("jobs", Change::Set { data, .. }) => self.set(id, &state(data), session),
+                ("jobs", Change::Create { data, .. }) => self.create(id, data, transaction.zxid),
+                ("jobs", Change::Set { data, .. }) => self.set(id, &state(data), transaction),
+                ("groups", Change::Set { data, .. }) if said(data, "joined") => {
+                    self.joins
+                        .entry(id.to_owned())
+                        .or_default()
+                        .push(transaction.zxid);
+                    None
+                }
                 ("jobs", _) => self.delete(id, session),
                 ("watchlocks", Change::Create { .. }) => {
                     self.locks.insert(id.to_owned(), session);
@@ -109,24 +124,31 @@ impl Ledger {
         self.departures += (before - self.executors.len()) as u64;
     }
 
-    fn create(&mut self, id: &str, state: &str) -> Option<String> {
+    fn create(&mut self, id: &str, data: &[u8], zxid: i64) -> Option<String> {
+        let state = state(data);
         let life = Life {
-            states: vec![state.to_owned()],
+            states: vec![state.clone()],
             is_over: false,
             // Until it is over: how many there were before it.
             departures: self.departures,
+            created: zxid,
+            born: String::from_utf8_lossy(data).into_owned(),
+            uploaded: None,
         };
         self.jobs.entry(id.to_owned()).or_default().push(life);
         (state != "subm").then(|| format!("created as {state}"))
     }
 
-    fn set(&mut self, id: &str, to: &str, session: i64) -> Option<String> {
-        let is_locked = self.locks.get(id) == Some(&session);
+    fn set(&mut self, id: &str, to: &str, transaction: &Transaction) -> Option<String> {
+        let is_locked = self.locks.get(id) == Some(&transaction.session);
         let Some(life) = self.living(id) else {
             return Some(format!("set to {to} although it is not there"));
         };
         let from = life.states.last().cloned().unwrap_or_default();
         life.states.push(to.to_owned());
+        if to == "uploaded" {
+            life.uploaded = Some(transaction.zxid);
+        }
         match rule(&from, to) {
             None => Some(format!("from {from} to {to}")),
             Some(NeedsLock::Yes) if !is_locked => Some(format!("from {from} to {to} without the lock")),
@@ -172,10 +194,24 @@ impl Life {
         self.states.iter().any(|had| had == state)
     }
 
+    /// What its znode said of `key` when it was created.
+    #[must_use]
+    pub fn said(&self, key: &str) -> Option<&str> {
+        let parts = self.born.split(';').skip(1);
+        parts
+            .filter_map(|part| part.split_once('='))
+            .find_map(|(had, value)| (had == key).then_some(value))
+    }
+
     fn end(&mut self, departures: u64) {
         self.is_over = true;
         self.departures = departures - self.departures;
     }
+}
+
+/// Whether the data of a group begins with that state.
+fn said(data: &[u8], state: &str) -> bool {
+    String::from_utf8_lossy(data).split(';').next() == Some(state)
 }
 
 /// The state that a job's data begins with.

@@ -4,7 +4,7 @@ mod exchange;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,7 +18,8 @@ use crate::ports::Port;
 /// A receiver on a port of its own. Dropping it closes all its connections.
 #[derive(Debug)]
 pub struct Receiver {
-    port: Port,
+    addr: SocketAddr,
+    _port: Port,
     desk: Arc<Desk>,
     accepting: JoinSet<()>,
 }
@@ -126,9 +127,18 @@ impl fmt::Debug for Desk {
 impl Receiver {
     /// A receiver that answers each request with what `script` says.
     pub async fn start(script: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Result<Receiver> {
+        Self::start_on(Ipv4Addr::LOCALHOST, script).await
+    }
+
+    /// As [`Receiver::start`], at another address of this machine.
+    pub async fn start_on(
+        ip: Ipv4Addr,
+        script: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Result<Receiver> {
         let port = Port::reserve()?;
-        let listener = TcpListener::bind(port.addr()).await;
-        let listener = listener.with_context(|| format!("listen on {}", port.addr()))?;
+        let addr = SocketAddr::from((ip, port.number()));
+        let listener = TcpListener::bind(addr).await;
+        let listener = listener.with_context(|| format!("listen on {addr}"))?;
         let desk = Arc::new(Desk {
             script: Box::new(script),
             received: Mutex::default(),
@@ -141,7 +151,8 @@ impl Receiver {
         let mut accepting = JoinSet::new();
         accepting.spawn(accept(listener, Arc::clone(&desk)));
         Ok(Receiver {
-            port,
+            addr,
+            _port: port,
             desk,
             accepting,
         })
@@ -149,7 +160,7 @@ impl Receiver {
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
-        self.port.addr()
+        self.addr
     }
 
     /// `http://<addr><path>`.

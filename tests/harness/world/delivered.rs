@@ -14,7 +14,8 @@ use super::World;
 /// Whether a file below a sink is a result or the manifest of one, by its name.
 pub fn is_delivered(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    name.ends_with(".jsonl") || name.ends_with(".manifest.json")
+    let endings = [".manifest.json", ".jsonl", ".csv", ".txt", ".gz", ".zst", ".zip"];
+    endings.iter().any(|ending| name.ends_with(ending))
 }
 
 /// One line of a delivered file.
@@ -37,15 +38,16 @@ impl Delivered {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             text => text.with_context(|| format!("read {}", path.display()))?,
         };
-        ensure!(
-            text.is_empty() || text.ends_with('\n'),
-            "{} ends within a line",
-            path.display()
-        );
+        let lines = Self::parse(&text).with_context(|| format!("in {}", path.display()))?;
+        Ok(Some(lines))
+    }
+
+    /// The lines of a result in JSON Lines.
+    pub fn parse(text: &str) -> Result<Vec<Self>> {
+        ensure!(text.is_empty() || text.ends_with('\n'), "it ends within a line");
         let lines = text.lines().enumerate();
-        let parsed =
-            lines.map(|(at, line)| parse(line).with_context(|| format!("{}:{}", path.display(), at + 1)));
-        parsed.collect::<Result<_>>().map(Some)
+        let parsed = lines.map(|(at, line)| parse(line).with_context(|| format!("line {}", at + 1)));
+        parsed.collect()
     }
 }
 

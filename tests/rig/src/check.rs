@@ -8,9 +8,11 @@ mod ended;
 mod executed;
 mod exits;
 mod figures;
+mod flows;
 mod left;
 mod lost;
 mod once;
+mod outlets;
 mod refused;
 mod unexpected;
 mod whole;
@@ -20,10 +22,12 @@ mod tests;
 
 use std::fmt;
 
-pub use self::case::{Case, Evidence, Job, Submission};
+pub use self::case::{Case, Evidence, FollowUp, Job, Submission};
 pub use self::figures::Figures;
 
 use harness::Delivered;
+
+use crate::expect::STEPS;
 
 /// A file that a watcher delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,10 @@ pub struct Delivery {
     pub unix_ms: u64,
     /// Its lines, or why it cannot be read.
     pub lines: Result<Vec<Delivered>, String>,
+    /// Its digest, SHA-256 in hexadecimal digits.
+    pub sha256: String,
+    /// The digest that the manifest beside it tells of, or why it tells nothing.
+    pub told: Result<String, String>,
 }
 
 /// What came out of a run.
@@ -68,6 +76,8 @@ pub enum Promise {
     Whole,
     /// A job is delivered once: one file, one `uploaded`; what changed the ledger was allowed to.
     Once,
+    /// What follows a job, or a group of them, is created once, in the transaction that says so, with the right tasks.
+    Follows,
     /// A job is `lost` only when Redis lost writes after it was submitted, or when its submitter did not come to its end.
     Lost,
     /// Of a refused submission nothing comes.
@@ -98,6 +108,7 @@ impl fmt::Display for Promise {
             Self::Delivered => "delivered or accounted for",
             Self::Whole => "whole and right",
             Self::Once => "once, and by the ledger's rules",
+            Self::Follows => "followed once, and by the right jobs",
             Self::Lost => "lost only by the store",
             Self::Refused => "nothing of what was refused",
             Self::Unexpected => "nothing unexpected",
@@ -120,17 +131,27 @@ impl fmt::Display for Violation {
 pub fn judge(evidence: &Evidence<'_>, deliveries: impl IntoIterator<Item = Delivery>) -> Verdict {
     let mut case = Case::new(evidence);
     let mut found = Findings::default();
+    // Small ones, and each belongs to another one.
+    let mut files = flows::Files::new();
     for delivery in deliveries {
         let seen = whole::check(&case, &delivery, &mut found);
         unexpected::check_file(&case, &delivery, &mut found);
         case.saw(&delivery, seen);
+        if STEPS
+            .iter()
+            .any(|step| [step.from, step.to].contains(&&*delivery.queue))
+        {
+            files.insert(delivery.id.clone(), delivery);
+        }
     }
     whole::check_first_sights(&case, &mut found);
     delivered::check(&case, &mut found);
     once::check(&case, &mut found);
     lost::check(&case, &mut found);
     refused::check(&case, &mut found);
-    unexpected::check(&case, &mut found);
+    flows::check(&case, &files, &mut found);
+    outlets::check(&case, &files, &mut found);
+    unexpected::check(&case, &flows::payloads(&files, &case), &mut found);
     executed::check(&case, &mut found);
     ended::check(&case, &mut found);
     exits::check(&case, &mut found);

@@ -11,6 +11,7 @@
 mod clock;
 mod daemon;
 mod ledger;
+mod outlets;
 mod programs;
 mod settings;
 mod sink;
@@ -28,6 +29,7 @@ use harness::Program;
 pub use self::clock::Clock;
 pub use self::daemon::Daemon;
 pub use self::ledger::Ledger;
+pub use self::outlets::{Mood, Outlets};
 pub(crate) use self::programs::{clear_away, left_behind};
 pub use self::settings::Settings;
 pub use self::sink::Sink;
@@ -47,6 +49,7 @@ pub struct Cluster {
     ledger: Ledger,
     store: Store,
     sink: Sink,
+    outlets: Outlets,
     /// The program of tasks that misbehave.
     wild: PathBuf,
     fabric: Fabric,
@@ -65,6 +68,7 @@ impl Cluster {
         let wild = programs::write(dir)?;
         let fabric = Fabric::open(&settings.logs(), settings.seed)?;
         let sink = Sink::open(&dir.join("sink"), settings.sink_bytes)?;
+        let outlets = Outlets::open(&fabric.rig()).await?;
         let (zookeeper_dir, redis_dir) = (dir.join("zookeeper"), dir.join("redis"));
         let (ledger, store) = tokio::try_join!(
             Ledger::start(&fabric, &zookeeper_dir),
@@ -75,6 +79,7 @@ impl Cluster {
             ledger,
             store,
             sink,
+            outlets,
             wild,
             fabric,
             hosts: tokio::sync::Mutex::default(),
@@ -105,6 +110,11 @@ impl Cluster {
     /// Where watchers deliver to.
     pub fn sink(&self) -> &Sink {
         &self.sink
+    }
+
+    /// What else watchers deliver to.
+    pub fn outlets(&self) -> &Outlets {
+        &self.outlets
     }
 
     /// `host:port,…` of ZooKeeper for the rig itself, past all proxies.
@@ -157,7 +167,7 @@ impl Cluster {
 
     /// As [`Cluster::watcher`]; what `points` say befalls it when it first comes there, as in `before-rename=kill`.
     pub async fn ambushed_watcher(&self, name: &str, points: &str) -> Result<Daemon> {
-        let tables = self.settings.watcher_tables(&self.sink.path());
+        let tables = self.settings.watcher_tables(&self.sink.path()) + &self.outlets.tables();
         let program = self.daemon("watcher-d", name, &tables).await?;
         let program = program.env("DISTJOB_TEST_POINTS", points);
         self.start_daemon(program, name, None).await

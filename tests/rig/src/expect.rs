@@ -4,16 +4,20 @@
 //! who submitted it. A payload names seed, job and index: no two tasks of a run are alike, and executions can be counted
 //! for each. All are printable ASCII and at most [`PAYLOAD_MAX`] bytes, for ids of at most [`ID_MAX`].
 
+mod steps;
 mod wild;
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
+pub use self::steps::{ARCHIVED, HOOKED, Part, STEPS, STORED, Step, tables, value_of};
 pub use self::wild::{ATTEMPTS, Wild};
 
-/// All queues: that of the handler for drills, and those of programs.
-pub const QUEUES: [&str; 3] = ["default", "commands", "workers"];
+/// All queues: that of the handler for drills, those of programs, and those of [workflows](Step).
+pub const QUEUES: [&str; 9] = [
+    "default", "commands", "workers", "flow-a", "flow-b", "flow-c", "flow-d", "parts", "whole",
+];
 
 /// The longest id, in bytes, whose payloads are at most [`PAYLOAD_MAX`].
 pub const ID_MAX: usize = 24;
@@ -38,6 +42,10 @@ pub enum Flavour {
     Command,
     /// Tasks of a program that stays, likewise.
     Worker,
+    /// Tasks whose values and errors are those of the jobs that follow.
+    Flow,
+    /// As mixed, and a member of a group.
+    Part,
 }
 
 /// The size of the value of a task that bloats: more memory than the rig lets an executor have.
@@ -48,6 +56,8 @@ pub const BLOAT_BYTES: usize = 1 << 30;
 pub enum Task {
     /// Its value is its payload.
     Echo,
+    /// Its value is its payload but for the first word.
+    Say,
     /// Its handler reports an error.
     Fail,
     /// It takes so many milliseconds.
@@ -64,7 +74,7 @@ pub enum Task {
 
 impl Flavour {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Mixed,
         Self::Slow,
         Self::Poison,
@@ -72,6 +82,8 @@ impl Flavour {
         Self::Bloat,
         Self::Command,
         Self::Worker,
+        Self::Flow,
+        Self::Part,
     ];
 
     const fn name(self) -> &'static str {
@@ -83,6 +95,8 @@ impl Flavour {
             Self::Bloat => "bloat",
             Self::Command => "command",
             Self::Worker => "worker",
+            Self::Flow => "flow",
+            Self::Part => "part",
         }
     }
 
@@ -103,11 +117,12 @@ impl Flavour {
     /// The queue of its jobs.
     #[must_use]
     pub const fn queue(self) -> &'static str {
-        let [drills, commands, workers] = QUEUES;
         match self {
-            Self::Command => commands,
-            Self::Worker => workers,
-            _ => drills,
+            Self::Command => "commands",
+            Self::Worker => "workers",
+            Self::Flow => "flow-a",
+            Self::Part => "parts",
+            Self::Mixed | Self::Slow | Self::Poison | Self::Hang | Self::Bloat => "default",
         }
     }
 
@@ -120,7 +135,7 @@ impl Flavour {
     /// The task of which there is one in each job of this flavour, if there is.
     const fn special(self) -> Option<Task> {
         match self {
-            Self::Mixed | Self::Slow | Self::Command | Self::Worker => None,
+            Self::Mixed | Self::Slow | Self::Command | Self::Worker | Self::Flow | Self::Part => None,
             Self::Poison => Some(Task::Abort),
             Self::Hang => Some(Task::Hang),
             Self::Bloat => Some(Task::Bloat),
@@ -207,6 +222,7 @@ impl Expected {
                 wild.map_or(Task::Echo, |wild| Task::Wild(*wild))
             }
             _ if draw.is_multiple_of(8) => Task::Fail,
+            Flavour::Flow => Task::Say,
             _ if draw % 16 == 1 => Task::Sleep(1 + draw / 16 % 20),
             _ => Task::Echo,
         }
@@ -218,6 +234,7 @@ impl Expected {
         let tag = self.tag(index);
         match self.task(index) {
             Task::Echo => tag,
+            Task::Say => format!("say say {tag}"),
             Task::Fail => format!("fail {tag}"),
             Task::Sleep(ms) => format!("sleep {ms} {tag}"),
             Task::Abort => format!("abort {tag}"),
@@ -237,6 +254,7 @@ impl Expected {
     pub fn is_right(&self, index: u64, outcome: Result<&[u8], &str>) -> bool {
         match (self.task(index), outcome) {
             (Task::Echo, Ok(value)) => value == self.tag(index).as_bytes(),
+            (Task::Say, Ok(value)) => value == format!("say {}", self.tag(index)).as_bytes(),
             (Task::Fail, Err(error)) => error == self.tag(index),
             (Task::Sleep(_), Ok(value)) => value == b"slept",
             (Task::Abort | Task::Hang | Task::Bloat, Err(error)) => is_given_up(error),
@@ -269,6 +287,16 @@ pub fn named_in(payload: &str) -> Option<(&str, u64)> {
     let mut parts = payload.rsplit(' ').next()?.split('.');
     let (id, index) = (parts.next()?, parts.next()?);
     Some((id, index.parse().ok()?))
+}
+
+/// What executors note of a payload when they execute it.
+#[must_use]
+pub fn noted(payload: &[u8]) -> String {
+    let visible = payload.iter().take(PAYLOAD_MAX).map(|byte| match byte {
+        b' '..=b'~' => char::from(*byte),
+        _ => '?',
+    });
+    visible.collect()
 }
 
 /// Whether this is the error of a task that was given up because executors died while they ran it.

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::fmt::{self, Display, Formatter};
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use anyhow::{Context as _, Result, ensure};
 use harness::Delivered;
 use harness::audit::{self, Ledger, transactions};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use zip::ZipArchive;
 
 use crate::check::{self, Delivery, Evidence, Verdict};
 use crate::history::History;
@@ -134,7 +137,19 @@ fn is_manifest(path: &Path) -> bool {
     path.to_str().is_some_and(|path| path.ends_with(".manifest.json"))
 }
 
+/// What a watcher delivered as this file.
 fn delivery(file: &Path) -> Option<Delivery> {
+    let name = file.file_name()?.to_str()?;
+    let (id, ending) = name.split_once('.').unwrap_or((name, ""));
+    let bytes = fs::read(file).map_err(|error| error.to_string());
+    let lines = bytes.as_ref().map_err(String::clone).and_then(|bytes| {
+        let read = if ending == "zip" {
+            archived(bytes)
+        } else {
+            plain(bytes)
+        };
+        read.map_err(|error| format!("{error:#}"))
+    });
     let written = fs::metadata(file).and_then(|about| about.modified()).ok();
     let unix_ms = written
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
@@ -142,12 +157,51 @@ fn delivery(file: &Path) -> Option<Delivery> {
         .as_millis();
     Some(Delivery {
         queue: file.parent()?.file_name()?.to_str()?.to_owned(),
-        id: file.file_stem()?.to_str()?.to_owned(),
+        id: id.to_owned(),
         unix_ms: u64::try_from(unix_ms).unwrap_or(u64::MAX),
-        lines: match Delivered::read(file) {
-            Ok(Some(lines)) => Ok(lines),
-            Ok(None) => Err("it is gone".to_owned()),
-            Err(error) => Err(format!("{error:#}")),
-        },
+        lines,
+        sha256: digest(bytes.as_deref().unwrap_or_default()),
+        told: told(&file.with_file_name(format!("{id}.manifest.json"))).map_err(|error| format!("{error:#}")),
     })
+}
+
+fn plain(bytes: &[u8]) -> Result<Vec<Delivered>> {
+    Delivered::parse(str::from_utf8(bytes).context("it is no text")?)
+}
+
+/// The lines in a zip file, whose manifest must tell of them.
+fn archived(bytes: &[u8]) -> Result<Vec<Delivered>> {
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).context("open the archive")?;
+    ensure!(zip.len() == 2, "{} files are in it", zip.len());
+    let mut unpack = |at| -> Result<Vec<u8>> {
+        let mut file = zip.by_index(at)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let (rows, manifest) = (unpack(0)?, unpack(1)?);
+    let told = digest_in(&manifest).context("the manifest inside")?;
+    ensure!(
+        told == digest(&rows),
+        "the manifest inside tells of {told}, the rows are others"
+    );
+    plain(&rows)
+}
+
+/// The digest that a manifest tells of.
+fn told(manifest: &Path) -> Result<String> {
+    digest_in(&fs::read(manifest).with_context(|| format!("read {}", manifest.display()))?)
+}
+
+fn digest_in(manifest: &[u8]) -> Result<String> {
+    let manifest: Value = serde_json::from_slice(manifest)?;
+    Ok(manifest["sha256"]
+        .as_str()
+        .context("it tells of no digest")?
+        .to_owned())
+}
+
+fn digest(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

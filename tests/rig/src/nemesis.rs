@@ -6,6 +6,7 @@ mod disk;
 mod handlers;
 mod links;
 mod members;
+mod outlets;
 mod redis;
 mod zookeeper;
 
@@ -66,6 +67,10 @@ pub(crate) async fn happen(stage: &Stage, step: &Step, is_measured: bool) -> Res
         Nemesis::FlushScripts => redis::flush_scripts(stage, step).await,
         Nemesis::LimitMemory => redis::limit_memory(stage, step).await,
         Nemesis::FillDisk => disk::fill(stage, step).await,
+        Nemesis::Vex(mood) => {
+            outlets::vex(stage, step, mood).await;
+            Ok(())
+        }
         Nemesis::Abort => handlers::abort(stage).await,
         Nemesis::Hang => handlers::hang(stage).await,
         Nemesis::Bloat => handlers::bloat(stage).await,

@@ -45,6 +45,7 @@ pub async fn run(settings: &Settings) -> Result<()> {
         let healed = play(&stage, &plan).await?;
         stage.workload.stop();
         submitting.await.context("await the workload")??;
+        stage.workload.close_groups().await?;
         end::settle(&stage, healed).await
     };
     tokio::select! {

@@ -210,13 +210,13 @@ impl Stores {
         .await
     }
 
-    /// The paths of all znodes below `jobs`, `watchlocks`, `executors` and `watchers`.
+    /// The paths of all znodes below `jobs`, `watchlocks`, `executors`, `watchers` and `groups`.
     ///
     /// # Errors
     /// When ZooKeeper does not answer in time.
     pub async fn znodes(&self) -> Result<Vec<String>> {
         let mut paths = Vec::new();
-        for directory in ["jobs", "watchlocks", "executors", "watchers"] {
+        for directory in ["jobs", "watchlocks", "executors", "watchers", "groups"] {
             let path = path(directory);
             let children = self.children(directory).await?;
             paths.extend(children.into_iter().map(|child| format!("{path}/{}", child.name)));

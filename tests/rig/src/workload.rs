@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
@@ -22,11 +22,13 @@ pub use self::order::{Manner, Order, Orders};
 pub(crate) use self::submission::exit_of;
 use crate::cluster::Cluster;
 use crate::expect::{Expected, Flavour};
-use crate::history::Recorder;
+use crate::history::{Answer, Recorder};
 use crate::stores::Stores;
 
 /// Submissions that are under way at once. With a store away each of them waits for it.
 const AT_ONCE: usize = 16;
+/// How often a group is closed in vain, with everything healed: servers may still come back.
+const CLOSING_TRIES: u32 = 4;
 /// The points of a submitter at which it may be harmed; builds for development know them.
 const POINTS: [&str; 4] = ["first-push", "pushed", "created", "opened"];
 
@@ -55,6 +57,8 @@ pub struct Workload {
     counts: Mutex<BTreeMap<String, u64>>,
     /// Plain lists for which there may never be a job.
     loose_lists: Mutex<Vec<String>>,
+    /// Groups that may not be closed, each with its last member.
+    open_groups: Mutex<BTreeMap<u64, String>>,
     /// The first thing that the rig itself could not do.
     failure: Mutex<Option<anyhow::Error>>,
     stop: Notify,
@@ -81,6 +85,7 @@ impl Workload {
             mischief: Mutex::default(),
             counts: Mutex::default(),
             loose_lists: Mutex::default(),
+            open_groups: Mutex::default(),
             failure: Mutex::default(),
             stop: Notify::new(),
         }
@@ -152,6 +157,50 @@ impl Workload {
         Expected::new(self.seed, id, self.count_of(id)?)
     }
 
+    /// Submits the last members of groups again that may not be closed, as whoever submitted them has to. To be called when
+    /// nothing is broken any more.
+    ///
+    /// # Errors
+    /// When one cannot be closed.
+    pub async fn close_groups(&self) -> Result<()> {
+        let groups = std::mem::take(&mut *lock(&self.open_groups));
+        for (group, last) in groups {
+            let manner = Manner::Member {
+                host: 1,
+                group,
+                is_last: true,
+            };
+            let count = self.count_of(&last).unwrap_or(0);
+            let mut answer = None;
+            for _ in 0..CLOSING_TRIES {
+                answer = Some(self.submit(&last, count, manner).await?);
+                if answer.as_ref().is_some_and(is_settled) {
+                    break;
+                }
+            }
+            ensure!(
+                answer.as_ref().is_some_and(is_settled),
+                "group {group} cannot be closed: {answer:?}"
+            );
+        }
+        Ok(())
+    }
+
+    async fn submit_group(&self, group: u64, members: &[(String, u64)], host: u32) -> Result<()> {
+        for (position, (id, count)) in (1..).zip(members) {
+            let is_last = position == members.len();
+            if is_last {
+                lock(&self.open_groups).insert(group, id.clone());
+            }
+            let manner = Manner::Member { host, group, is_last };
+            let answer = self.submit(id, *count, manner).await?;
+            if is_last && is_settled(&answer) {
+                lock(&self.open_groups).remove(&group);
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the lists of plain submissions that came to nothing, as their submitter has to. To be called when no job is
     /// left.
     ///
@@ -167,8 +216,20 @@ impl Workload {
 
     async fn carry_out(&self, order: Order) -> Result<()> {
         match order {
-            Order::Submit { id, count, manner } => self.submit(&id, count, manner).await,
+            Order::Submit { id, count, manner } => self.submit(&id, count, manner).await.map(drop),
             Order::Cancel { id } => self.cancel(&id).await,
+            Order::Group {
+                group,
+                members,
+                host,
+                is_first_cancelled,
+            } => {
+                self.submit_group(group, &members, host).await?;
+                match members.first().filter(|_| is_first_cancelled) {
+                    Some((id, _)) => self.cancel(id).await,
+                    None => Ok(()),
+                }
+            }
         }
     }
 
@@ -182,6 +243,11 @@ impl Workload {
     fn number(&self) -> u64 {
         self.submissions.fetch_add(1, Ordering::Relaxed) + 1
     }
+}
+
+/// Whether there is, or was, such a job.
+fn is_settled(answer: &Answer) -> bool {
+    matches!(answer, Answer::Acknowledged | Answer::Before)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -12,7 +12,7 @@ use super::{Failure, Function, Job, Task, Verdict, prime};
 const NOTED_MAX: usize = 64;
 
 /// Payloads: `sleep <ms>`, `hang`, `fail <message>` (for good), `flaky <attempts>` (succeeds after so many failed ones),
-/// `bloat <bytes>` (its value has so many), `abort`, and anything else is its own value. More words may follow, which
+/// `bloat <bytes>` (its value has so many), `abort`, `say <value>`, and anything else is its own value. More words may follow, which
 /// tell tasks apart.
 #[derive(Debug)]
 pub struct Drill {
@@ -73,6 +73,7 @@ impl Drill {
             ("hang", _) => loop {
                 thread::park();
             },
+            ("say", value) => Ok(Cow::Owned(value.as_bytes().to_vec())),
             ("fail", message) => Err(Failure::from(message.to_owned()).is_final()),
             ("flaky", failures) if attempt <= first_number(failures) => {
                 Err(format!("failed at attempt {attempt}").into())

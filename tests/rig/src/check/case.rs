@@ -34,6 +34,8 @@ pub struct Case<'a> {
     pub executions: &'a HashMap<String, u64>,
     /// Every job that was submitted, by id.
     pub jobs: BTreeMap<&'a str, Job<'a>>,
+    /// Every job that watchers created, by id.
+    pub follow_ups: BTreeMap<&'a str, FollowUp<'a>>,
     /// When Redis was known to have lost writes, each with how.
     pub losses: Vec<(u64, &'a str)>,
 }
@@ -55,6 +57,31 @@ pub struct Job<'a> {
     pub lives: &'a [Life],
     /// What was in its file, if one was delivered.
     pub seen: Option<Seen>,
+}
+
+/// What is known of a job that follows others.
+#[derive(Debug)]
+pub struct FollowUp<'a> {
+    /// The job that it follows; of a group its last one.
+    pub parent: &'a str,
+    /// The group that it joins, if it does.
+    pub joins: Option<&'a str>,
+    /// Its queue.
+    pub queue: &'a str,
+    /// When the first job of all was submitted, in milliseconds since the run began.
+    pub began_ms: u64,
+    /// Whether it was `lost` at the end.
+    pub is_lost: bool,
+    /// What its ledger tells.
+    pub lives: &'a [Life],
+}
+
+impl FollowUp<'_> {
+    /// How many executors went away while it lived.
+    #[must_use]
+    pub fn departures(&self) -> u64 {
+        self.lives.iter().map(|life| life.departures).max().unwrap_or(0)
+    }
 }
 
 /// One submission of a job.
@@ -91,12 +118,44 @@ impl<'a> Case<'a> {
             ledger: evidence.ledger,
             executions: evidence.executions,
             jobs: BTreeMap::new(),
+            follow_ups: BTreeMap::new(),
             losses: Vec::new(),
         };
         for (at_ms, event) in evidence.history.events() {
             case.take(at_ms, event);
         }
+        case.find_follow_ups();
         case
+    }
+
+    fn find_follow_ups(&mut self) {
+        let of = |id: &str| self.ledger.jobs.get(id)?.first()?.said("parent");
+        for (id, lives) in &self.ledger.jobs {
+            let Some(life) = lives.first() else { continue };
+            let Some(parent) = life.said("parent") else {
+                continue;
+            };
+            let mut root = parent;
+            while let Some(above) = of(root) {
+                root = above;
+            }
+            let job = FollowUp {
+                parent,
+                joins: life.said("joins"),
+                queue: life.said("queue").unwrap_or("default"),
+                began_ms: self.jobs.get(root).map_or(0, Job::began_ms),
+                is_lost: false,
+                lives,
+            };
+            self.follow_ups.insert(id, job);
+        }
+        for (_, event) in self.history.events() {
+            if let Event::Lost { id } = event
+                && let Some(job) = self.follow_ups.get_mut(id.as_str())
+            {
+                job.is_lost = true;
+            }
+        }
     }
 
     fn take(&mut self, at_ms: u64, event: &'a Event) {
@@ -187,7 +246,20 @@ impl<'a> Case<'a> {
     /// Whether Redis lost writes after the job was first submitted.
     #[must_use]
     pub fn may_have_lost(&self, job: &Job<'_>) -> bool {
-        self.losses.iter().any(|(at_ms, _)| *at_ms >= job.began_ms())
+        self.may_have_lost_since(job.began_ms())
+    }
+
+    /// Whether Redis lost writes after that, in milliseconds since the run began.
+    #[must_use]
+    pub fn may_have_lost_since(&self, began_ms: u64) -> bool {
+        self.losses.iter().any(|(at_ms, _)| *at_ms >= began_ms)
+    }
+
+    /// Whether a job, submitted or created by a watcher, was `lost` at the end.
+    #[must_use]
+    pub fn is_lost(&self, id: &str) -> bool {
+        self.jobs.get(id).is_some_and(|job| job.is_lost)
+            || self.follow_ups.get(id).is_some_and(|job| job.is_lost)
     }
 }
 

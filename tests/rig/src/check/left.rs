@@ -27,7 +27,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
     for znode in &left.znodes {
         let id = znode.rsplit('/').next().unwrap_or_default();
         let is_job = znode.ends_with(&format!("jobs/{id}"));
-        if !(is_job && case.jobs.get(id).is_some_and(|job| job.is_lost)) {
+        if !(is_job && case.is_lost(id)) {
             found.add(Promise::Left, znode, "a znode is left");
         }
     }
@@ -67,9 +67,8 @@ fn wrong(case: &Case<'_>, key: &LeftKey) -> Option<&'static str> {
     let Some((id, name)) = rest.strip_prefix('{').and_then(|rest| rest.split_once("}:")) else {
         return plain(case, &key.key);
     };
-    let job = case.jobs.get(id);
     let does_expire = key.ttl_ms.is_some();
-    if job.is_some_and(|job| job.is_lost) {
+    if case.is_lost(id) {
         None
     } else if key.is_tombstone {
         (!does_expire).then_some("a tombstone that never expires")

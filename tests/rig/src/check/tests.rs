@@ -1,6 +1,7 @@
 //! A right run passes; each way of doctoring it is found, and nothing else is.
 
 mod ends;
+mod flows;
 mod jobs;
 mod run;
 

@@ -1,10 +1,19 @@
 //! What is delivered, run or created was submitted.
 
+use std::collections::BTreeSet;
+
 use super::{Case, Delivery, Findings, Promise};
 use crate::expect::named_in;
 
 /// At the time when the file is read: a job that has a file already has two.
 pub(super) fn check_file(case: &Case<'_>, delivery: &Delivery, found: &mut Findings) {
+    if let Some(job) = case.follow_ups.get(delivery.id.as_str()) {
+        if job.queue != delivery.queue {
+            let why = format!("delivered to {}, created in {}", delivery.queue, job.queue);
+            found.add(Promise::Unexpected, &delivery.id, why);
+        }
+        return;
+    }
     let Some(job) = case.jobs.get(delivery.id.as_str()) else {
         let why = format!("a file in queue {}, but nobody submitted it", delivery.queue);
         return found.add(Promise::Unexpected, &delivery.id, why);
@@ -19,14 +28,15 @@ pub(super) fn check_file(case: &Case<'_>, delivery: &Delivery, found: &mut Findi
     }
 }
 
-pub(super) fn check(case: &Case<'_>, found: &mut Findings) {
+/// `follow`: what is noted of tasks of jobs that watchers created.
+pub(super) fn check(case: &Case<'_>, follow: &BTreeSet<String>, found: &mut Findings) {
     for id in case.ledger.jobs.keys() {
-        if !case.jobs.contains_key(id.as_str()) {
+        if !case.jobs.contains_key(id.as_str()) && !case.follow_ups.contains_key(id.as_str()) {
             found.add(Promise::Unexpected, id, "created, but nobody submitted it");
         }
     }
     for payload in case.executions.keys() {
-        if !is_of_the_run(case, payload) {
+        if !is_of_the_run(case, payload) && !follow.contains(payload) {
             found.add(
                 Promise::Unexpected,
                 payload,

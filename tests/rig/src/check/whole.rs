@@ -11,6 +11,14 @@ use crate::history::Event;
 
 /// Judges one file, and says what is in it.
 pub(super) fn check(case: &Case<'_>, delivery: &Delivery, found: &mut Findings) -> Seen {
+    match &delivery.told {
+        Ok(told) if *told == delivery.sha256 => {}
+        Ok(told) => {
+            let why = format!("its manifest tells of {told}, its digest is {}", delivery.sha256);
+            found.add(Promise::Whole, &delivery.id, why);
+        }
+        Err(why) => found.add(Promise::Whole, &delivery.id, format!("its manifest: {why}")),
+    }
     let lines = match &delivery.lines {
         Ok(lines) => lines,
         Err(why) => {

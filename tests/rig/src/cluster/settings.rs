@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{PREFIX, ROOT};
-use crate::expect::QUEUES;
+use crate::expect::{self, QUEUES};
 use crate::history::RedisKind;
 
 /// How a cluster is run.
@@ -84,8 +84,9 @@ impl Settings {
 
     pub(super) fn watcher_tables(&self, sink: &Path) -> String {
         format!(
-            "[sink]\ndirectory = {sink:?}\n\n[watcher]\n{}\n",
-            self.watcher_lines
+            "[sink]\ndirectory = {sink:?}\n\n[watcher]\n{}\n{}",
+            self.watcher_lines,
+            expect::tables()
         )
     }
 

@@ -34,6 +34,9 @@ pub enum Event {
         by: String,
         /// In which way.
         how: How,
+        /// The group that it is to be a member of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
     },
     /// What a submission was told. One that is never answered is unclear.
     Answered {
@@ -124,6 +127,17 @@ pub enum Event {
         id: String,
         /// How many whole lines it had then.
         lines: u64,
+    },
+    /// What a webhook or a store of objects took, recorded at the end.
+    Taken {
+        /// Which of them: `hook` or `objects`.
+        outlet: String,
+        /// Under which key, or at which place.
+        place: String,
+        /// The digest of what was brought, of a hook that of the result that it was told of.
+        sha256: String,
+        /// How often.
+        times: u64,
     },
     /// Figures of one moment, about each second.
     Sampled(Sample),
@@ -279,6 +293,7 @@ pub(super) fn samples() -> Vec<Event> {
             count: 7,
             by: "submitter-1".to_owned(),
             how: How::Resubmission,
+            group: Some("group-1".to_owned()),
         },
         Event::Answered {
             submission: 1,

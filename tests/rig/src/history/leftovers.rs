@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// What was still there at the end, apart from what always is: the directories of the ledger, the servers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leftovers {
-    /// Paths of znodes below `jobs`, `executors`, `watchers` and `watchlocks`.
+    /// Paths of znodes below `jobs`, `executors`, `watchers`, `watchlocks` and `groups`.
     pub znodes: Vec<String>,
     /// Every key in Redis.
     pub keys: Vec<LeftKey>,

@@ -8,7 +8,9 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{Cast, From, Half, Kind, Nemesis, POINTS, Plan, Scene, Step, Victim, Way};
+use crate::cluster::Mood;
+
+use super::{Cast, From, Half, Kind, Nemesis, POINTS, Plan, Scene, Step, Thing, Victim, Way};
 
 /// Between the end of one fault and the beginning of the next: long enough to see jobs finish.
 const QUIET_MS: Range<u64> = 2_500..6_500;
@@ -37,6 +39,8 @@ pub(super) fn draw(seed: u64, length: Duration, kinds: &[Kind], cast: &Cast) -> 
         if deck.rng.random_ratio(paired, of) {
             let lag = Duration::from_millis(deck.rng.random_range(LAG_MS));
             pair.extend(deck.next_beside(kind).map(|second| (lag, second)));
+        } else if !MEASURED.contains(&kind) && deck.rng.random_ratio(1, 2) {
+            pair.extend(deck.next_of_outlets(kind).map(|second| (Duration::ZERO, second)));
         }
         let mut steps = Vec::new();
         for (lag, kind) in pair {
@@ -99,6 +103,13 @@ impl Deck {
             self.shuffle();
         }
         self.left.pop_front()
+    }
+
+    /// One that vexes outlets, beside another one: they are short, and so even a short run has them.
+    fn next_of_outlets(&mut self, first: Kind) -> Option<Kind> {
+        let vexes = |kind: &Kind| kind.seizes() == Thing::Outlets && first.seizes() != Thing::Outlets;
+        let place = self.left.iter().position(vexes)?;
+        self.left.remove(place)
     }
 
     /// The next one that can happen at the same time as `first`.
@@ -181,6 +192,9 @@ fn decide(kind: Kind, rng: &mut StdRng, cast: &Cast) -> (Nemesis, Duration) {
         Kind::FlushScripts => Nemesis::FlushScripts,
         Kind::LimitMemory => Nemesis::LimitMemory,
         Kind::FillDisk => Nemesis::FillDisk,
+        Kind::RefuseResults => Nemesis::Vex(Mood::Refusing),
+        Kind::CutResults => Nemesis::Vex(Mood::Cutting),
+        Kind::StallResults => Nemesis::Vex(Mood::Stalling),
         Kind::MoveClock => {
             let by_s = *[-86_400, -3_600, -30, 30, 3_600, 86_400]
                 .get(rng.random_range(0..6))

@@ -20,6 +20,8 @@ pub enum Thing {
     Links,
     /// The disk with the delivered files.
     Disk,
+    /// The webhook and the store of objects.
+    Outlets,
 }
 
 macro_rules! kinds {
@@ -118,6 +120,12 @@ kinds! {
     LimitMemory = "limit-memory", Redis, further;
     /// The disk with the delivered files is full.
     FillDisk = "fill-disk", Disk, further;
+    /// The webhook and the store of objects refuse what is brought to them.
+    RefuseResults = "refuse-results", Outlets, further;
+    /// The webhook and the store of objects take what is brought to them, and cut the connection instead of an answer.
+    CutResults = "cut-results", Outlets, further;
+    /// The webhook and the store of objects never come to the end of an answer.
+    StallResults = "stall-results", Outlets, further;
     /// The clock of a daemon is moved.
     MoveClock = "move-clock", Executors, further;
     /// Every two seconds a daemon goes and another one comes.

@@ -3,14 +3,24 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::Kind;
+use crate::cluster::Mood;
 
 /// The points of a watcher's work at which it may be ambushed; builds for development know them.
-pub const POINTS: [&str; 7] = [
+pub const POINTS: [&str; 16] = [
     "locked",
     "collected",
+    "zipped",
     "before-rename",
+    "manifest",
     "after-rename",
+    "manifest-sent",
+    "result-sent",
+    "delivered",
+    "noted",
     "uploaded",
+    "follow-up-opened",
+    "settled",
+    "joined",
     "dropped",
     "before-delete",
 ];
@@ -127,6 +137,8 @@ pub enum Nemesis {
     LimitMemory,
     /// No space left for delivered files.
     FillDisk,
+    /// The webhook and the store of objects do not take results, or do not say so.
+    Vex(Mood),
     /// A daemon's clock jumps by so many seconds, and back at the end.
     MoveClock(Victim, i32),
     /// Daemons go and come every 2 s.
@@ -173,6 +185,9 @@ impl Nemesis {
             Self::FlushScripts => Kind::FlushScripts,
             Self::LimitMemory => Kind::LimitMemory,
             Self::FillDisk => Kind::FillDisk,
+            Self::Vex(Mood::Cutting) => Kind::CutResults,
+            Self::Vex(Mood::Stalling) => Kind::StallResults,
+            Self::Vex(Mood::Refusing | Mood::Well) => Kind::RefuseResults,
             Self::MoveClock(..) => Kind::MoveClock,
             Self::Churn => Kind::Churn,
             Self::Abort => Kind::AbortHandler,
@@ -202,6 +217,7 @@ impl Nemesis {
             | Self::FlushScripts
             | Self::LimitMemory => vec!["redis".to_owned()],
             Self::FillDisk => vec!["sink".to_owned()],
+            Self::Vex(_) => vec!["hook".to_owned(), "objects".to_owned()],
             _ => Vec::new(),
         }
     }

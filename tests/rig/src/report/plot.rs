@@ -96,7 +96,7 @@ fn colour_of(kind: &str) -> &'static str {
         Ok(Thing::ZooKeeper) => "#2a9d8f",
         Ok(Thing::Redis) => "#b5559f",
         Ok(Thing::Links) => "#7d6bd0",
-        Ok(Thing::Disk) | Err(_) => GREY,
+        Ok(Thing::Disk | Thing::Outlets) | Err(_) => GREY,
     }
 }
 

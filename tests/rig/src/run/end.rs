@@ -51,12 +51,16 @@ pub(super) async fn settle(stage: &Stage, healed: Instant) -> Result<()> {
     for id in &lost {
         stage.workload.cancel(id).await?;
     }
+    // A group whose last member was lost is joined only now, and its join may be lost, too.
     let cleaned = within(HEALED_WITHIN, async || {
         let jobs = stage.stores.jobs().await?;
-        ensure!(
-            !jobs.keys().any(|id| lost.contains(id)),
-            "lost jobs are left: {jobs:?}"
-        );
+        for (id, _) in jobs.iter().filter(|(_, job)| job.state == "lost") {
+            if lost.insert(id.clone()) {
+                stage.recorder.record(Event::Lost { id: id.clone() });
+                stage.workload.cancel(id).await?;
+            }
+        }
+        ensure!(jobs.is_empty(), "jobs are left: {jobs:?}");
         Ok(())
     });
     // What is left then is the checker's to judge.
@@ -83,6 +87,7 @@ pub(super) async fn leave(stage: &Stage) -> Result<()> {
     left.znodes = patiently(async || stage.stores.znodes().await).await?;
     left.keys = patiently(async || stage.stores.keys().await).await?;
     files_left(&stage.cluster.sink().path(), &mut left.files)?;
+    stage.cluster.outlets().record(&stage.recorder);
     stage.recorder.record(Event::Left(left));
     stage.cluster.sink().keep(&stage.dir.join("delivered"))
 }

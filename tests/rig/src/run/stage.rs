@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 
 use super::post::Post;
 use super::settings::{EXECUTORS, SUBMITTERS, Settings, WATCHERS};
-use crate::cluster::{Cluster, Offset};
+use crate::cluster::{Cluster, Mood, Offset};
 use crate::expect::{Flavour, QUEUES};
 use crate::history::{Network, Recorder, Role};
 use crate::net::{Fabric, Host};
@@ -141,7 +141,8 @@ impl Stage {
             }
             for entry in fs::read_dir(&directory).with_context(|| format!("list {}", directory.display()))? {
                 let path = entry?.path();
-                if path.extension() == Some(OsStr::new("jsonl")) {
+                let is_result = ["jsonl", "zip"].map(|ending| path.extension() == Some(OsStr::new(ending)));
+                if is_result.contains(&true) {
                     ids.extend(path.file_stem().and_then(OsStr::to_str).map(str::to_owned));
                 }
             }
@@ -162,6 +163,7 @@ impl Stage {
     pub(super) async fn heal(&self) -> Result<()> {
         self.cluster.fabric().heal_all();
         self.cluster.sink().empty()?;
+        self.cluster.outlets().set_mood(Mood::Well);
         self.cluster.ledger().start_missing().await?;
         for post in &self.posts {
             post.start_if_down().await?;

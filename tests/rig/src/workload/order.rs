@@ -28,6 +28,15 @@ pub enum Manner {
         /// From 1.
         host: u32,
     },
+    /// By a submitter, as a member of the group of that number.
+    Member {
+        /// From 1.
+        host: u32,
+        /// The group's number.
+        group: u64,
+        /// Whether it closes the group.
+        is_last: bool,
+    },
 }
 
 /// What is done next.
@@ -42,6 +51,17 @@ pub enum Order {
         /// How.
         manner: Manner,
     },
+    /// A group of jobs is submitted, one after the other, and closed with the last.
+    Group {
+        /// The group's number.
+        group: u64,
+        /// Its members, each with how many tasks it has.
+        members: Vec<(String, u64)>,
+        /// The host of the submitters, from 1.
+        host: u32,
+        /// Whether an operator cancels the first member when all are submitted.
+        is_first_cancelled: bool,
+    },
     /// An operator cancels a job.
     Cancel {
         /// The job.
@@ -55,6 +75,7 @@ pub struct Orders {
     rng: StdRng,
     hosts: u32,
     submitted: u64,
+    groups: u64,
     /// The last jobs that submitters submitted.
     recent: VecDeque<(String, u64)>,
 }
@@ -69,6 +90,7 @@ impl Orders {
             rng,
             hosts,
             submitted: 0,
+            groups: 0,
             recent: VecDeque::new(),
         }
     }
@@ -99,6 +121,8 @@ impl Orders {
             0..4 => Flavour::Slow,
             4 => Flavour::Command,
             5 => Flavour::Worker,
+            6..8 => Flavour::Flow,
+            8 => return self.group(host),
             _ => Flavour::Mixed,
         };
         let (id, count) = (self.fresh_id(flavour), self.count(flavour));
@@ -117,13 +141,28 @@ impl Orders {
         let range = match (flavour, self.rng.random_range(0..100)) {
             (_, 0..4) => 0..=0,
             (Flavour::Slow, _) => 1..=60,
-            (Flavour::Command | Flavour::Worker, _) => 1..=24,
+            (Flavour::Command | Flavour::Worker | Flavour::Flow | Flavour::Part, _) => 1..=24,
             (_, 4..60) => 1..=50,
             (_, 60..85) => 51..=300,
             (_, 85..95) => 301..=1_000,
             _ => 1_001..=2_000,
         };
         self.rng.random_range(range)
+    }
+
+    fn group(&mut self, host: u32) -> Order {
+        self.groups += 1;
+        let count = self.rng.random_range(1..=4);
+        let members = (0..count).map(|_| {
+            let id = self.fresh_id(Flavour::Part);
+            (id, self.count(Flavour::Part))
+        });
+        Order::Group {
+            members: members.collect(),
+            group: self.groups,
+            host,
+            is_first_cancelled: self.rng.random_ratio(1, 6),
+        }
     }
 
     fn remember(&mut self, id: &str, count: u64) {
@@ -170,6 +209,7 @@ mod tests {
         for (_, order) in orders(3) {
             let what = match order {
                 Order::Cancel { .. } => "cancelled",
+                Order::Group { .. } => "in a group",
                 Order::Submit {
                     manner: Manner::Again { .. },
                     ..
@@ -185,7 +225,7 @@ mod tests {
             *met.entry(what).or_default() += 1;
         }
         assert!(
-            met.len() == 6 && met.values().all(|count| *count >= 10),
+            met.len() == 7 && met.values().all(|count| *count >= 10),
             "{met:?}"
         );
     }
@@ -207,7 +247,7 @@ mod tests {
                 } => {
                     assert_eq!(counts.insert(id, count), None);
                 }
-                Order::Submit { .. } => {}
+                Order::Submit { .. } | Order::Group { .. } => {}
                 Order::Cancel { id } => assert!(counts.contains_key(&id)),
             }
         }

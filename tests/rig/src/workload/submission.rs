@@ -22,12 +22,18 @@ const WAKE_EVERY: Duration = Duration::from_millis(500);
 
 impl Workload {
     /// Submits a job and records what was told.
-    pub(super) async fn submit(&self, id: &str, count: u64, manner: Manner) -> Result<()> {
+    pub(super) async fn submit(&self, id: &str, count: u64, manner: Manner) -> Result<Answer> {
         let submission = self.number();
         let (how, by) = match manner {
             Manner::Plain => (How::Plain, "rig".to_owned()),
             Manner::Once { host } => (How::Once, format!("submitter-{host}")),
             Manner::Again { host } => (How::Resubmission, format!("submitter-{host}")),
+            Manner::Member { host, .. } => (How::Once, format!("submitter-{host}")),
+        };
+        let (host, group) = match manner {
+            Manner::Member { host, group, is_last } => (host, Some((group_name(group), is_last))),
+            Manner::Once { host } | Manner::Again { host } => (host, None),
+            Manner::Plain => (0, None),
         };
         lock(&self.counts).insert(id.to_owned(), count);
         let job =
@@ -40,19 +46,20 @@ impl Workload {
             count,
             by,
             how,
+            group: group.as_ref().map(|(name, _)| name.clone()),
         });
         let answer = match manner {
             Manner::Plain => self.submit_plainly(id, &job).await,
-            Manner::Once { host } | Manner::Again { host } => {
-                self.submit_once(submission, id, &job, host).await?
+            Manner::Once { .. } | Manner::Again { .. } | Manner::Member { .. } => {
+                self.submit_once(submission, id, &job, (host, group)).await?
             }
         };
         self.recorder.record(Event::Answered {
             submission,
             id: id.to_owned(),
-            answer,
+            answer: answer.clone(),
         });
-        Ok(())
+        Ok(answer)
     }
 
     async fn submit_plainly(&self, id: &str, job: &Expected) -> Answer {
@@ -64,7 +71,14 @@ impl Workload {
         plain.answer
     }
 
-    async fn submit_once(&self, submission: u64, id: &str, job: &Expected, host: u32) -> Result<Answer> {
+    /// From a host, as a member of a group, and as its last one, if so.
+    async fn submit_once(
+        &self,
+        submission: u64,
+        id: &str,
+        job: &Expected,
+        (host, group): (u32, Option<(String, bool)>),
+    ) -> Result<Answer> {
         let name = format!("submitter-{host}-{submission}");
         let tasks = self.dir.join(format!("{name}.tasks"));
         let lines: String = job.payloads().map(|payload| payload + "\n").collect();
@@ -84,6 +98,11 @@ impl Workload {
         let program = program
             .args(["once", "--id", id, "--queue", job.queue(), "--timeout", &patience])
             .arg(&tasks);
+        let program = match &group {
+            Some((name, true)) => program.args(["--group", name, "--last"]),
+            Some((name, false)) => program.args(["--group", name]),
+            None => program,
+        };
         let (process, status) = self.to_its_end(program, &name, Role::Submitter, mischief).await?;
         let answer = answer_of(id, status, &process.stdout().lines(), &process.stderr().lines());
         if matches!(answer, Answer::Acknowledged | Answer::Before) {
@@ -157,6 +176,11 @@ impl Workload {
             let _ = fs::remove_file(self.dir.join(format!("{name}.{ending}")));
         }
     }
+}
+
+/// The name of the group of that number.
+fn group_name(number: u64) -> String {
+    format!("group-{number:06}")
 }
 
 /// Wakes a process after `time`, and again and again: nobody knows when it stops itself.

@@ -54,6 +54,9 @@ pub(super) fn life(states: &[&str]) -> Life {
         states: states.iter().map(|&state| state.to_owned()).collect(),
         is_over: true,
         departures: 0,
+        created: 1,
+        born: "subm=20".to_owned(),
+        uploaded: states.contains(&"uploaded").then_some(2),
     }
 }
 
@@ -199,6 +202,7 @@ impl Run {
                 (_, 8..) => How::Resubmission,
                 _ => How::Once,
             },
+            group: None,
         };
         self.push(submission * 1_000, event);
     }
@@ -259,6 +263,8 @@ impl Run {
             lines: Ok((0..expected.count())
                 .map(|index| line(&expected, index))
                 .collect()),
+            sha256: "5a5a".to_owned(),
+            told: Ok("5a5a".to_owned()),
         });
     }
 }
@@ -276,6 +282,7 @@ fn line(expected: &Expected, index: u64) -> Delivered {
     let outcome = match expected.task(index) {
         Task::Echo => Ok(payload.clone().into_bytes()),
         Task::Fail => Err(payload["fail ".len()..].to_owned()),
+        Task::Say => Ok(payload.as_bytes()["say ".len()..].to_vec()),
         Task::Sleep(_) => Ok(b"slept".to_vec()),
         Task::Abort | Task::Hang | Task::Bloat | Task::Wild(_) => given_up(),
     };
