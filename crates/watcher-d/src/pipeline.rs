@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Config,
     metrics::WatcherMetrics,
-    sink::{Sink, SinkError},
+    sink::{Guarded, SinkError},
     spool::{CollectError, Spool},
 };
 
@@ -164,7 +164,7 @@ pub(crate) struct Tools {
     /// Where results are put together.
     pub spool: Arc<dyn Spool>,
     /// Where they go.
-    pub sinks: Arc<BTreeMap<SinkName, Arc<dyn Sink>>>,
+    pub sinks: Arc<BTreeMap<SinkName, Arc<Guarded>>>,
     /// Limits, and what is done for which queue.
     pub config: Arc<Config>,
     /// What is counted.
@@ -239,6 +239,7 @@ impl Pipeline {
             if let ControlFlow::Continue(()) = self.resume().await? {
                 return self.hand_over(lock, began).await;
             }
+            self.await_turn()?;
         } else {
             self.discard_harvest().await;
         }

@@ -13,6 +13,7 @@
 mod command;
 mod directory;
 mod error;
+mod guard;
 mod http;
 mod list;
 mod manifest;
@@ -26,6 +27,7 @@ use std::{fmt::Debug, sync::Arc};
 use distjob_core::Roster;
 use futures::future::BoxFuture;
 
+pub(crate) use self::guard::Guarded;
 pub use self::{
     error::SinkError,
     manifest::{Manifest, Versions},

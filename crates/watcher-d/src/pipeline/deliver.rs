@@ -197,14 +197,38 @@ impl Pipeline {
         }))
     }
 
-    /// The sinks that must still get it.
-    fn wanted(&self, harvest: &Harvest) -> Vec<SinkName> {
+    /// The sinks that must have it.
+    fn all_wanted(&self) -> impl Iterator<Item = &SinkName> {
         let data = &self.entry.data;
         let sinks = self.tools.config.queue(&data.queue).sinks.iter();
-        sinks
-            .filter(|name| !data.ties.skip.contains(name) && !harvest.delivered.contains_key(*name))
-            .cloned()
-            .collect()
+        sinks.filter(|name| !data.ties.skip.contains(name))
+    }
+
+    /// Those that must still get it.
+    fn wanted(&self, harvest: &Harvest) -> Vec<SinkName> {
+        let wanted = self
+            .all_wanted()
+            .filter(|name| !harvest.delivered.contains_key(*name));
+        wanted.cloned().collect()
+    }
+
+    /// Spares the work of collecting a result that a sink would not take now.
+    ///
+    /// # Errors
+    /// [`Trouble::Sinks`] with those that would not.
+    pub(super) fn await_turn(&self) -> Result<(), Trouble> {
+        let refusals = self.all_wanted().filter_map(|name| {
+            let error = self.tools.sinks.get(name)?.refusal()?;
+            Some(SinkFailure {
+                sink: name.clone(),
+                error,
+            })
+        });
+        let refusals: Vec<_> = refusals.collect();
+        match refusals.is_empty() {
+            true => Ok(()),
+            false => Err(Trouble::Sinks(refusals.into())),
+        }
     }
 
     /// Brings the result to all sinks that do not have it, at the same time.
@@ -240,6 +264,9 @@ impl Pipeline {
                 "find the sink {name}, of which the configuration says nothing any more"
             )));
         };
+        if let Some(refusal) = sink.refusal() {
+            return Err(refusal);
+        }
         let began = Instant::now();
         let outcome = sink.deliver(Arc::clone(parcel)).await;
         self.tools

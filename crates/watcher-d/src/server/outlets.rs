@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::{
     config::{Config, SinkConfig},
-    sink::{Sink, SinkError, Sinks},
+    sink::{Guarded, SinkError, Sinks},
     spool::Spool,
 };
 
@@ -23,7 +23,7 @@ pub(crate) struct Outlets {
 struct Made {
     name: SinkName,
     config: SinkConfig,
-    sink: Arc<dyn Sink>,
+    sink: Arc<Guarded>,
 }
 
 impl Outlets {
@@ -47,21 +47,21 @@ impl Outlets {
     }
 
     /// The sinks that are in force from now on. One of which nothing new is said stays what it is, with its connections.
-    pub(super) fn sinks(&mut self, config: &Config) -> Arc<BTreeMap<SinkName, Arc<dyn Sink>>> {
-        let sinks = config.all_sinks();
-        Arc::new(
-            sinks
-                .map(|(name, sink)| (name.clone(), self.sink(name, sink)))
-                .collect(),
-        )
+    pub(super) fn sinks(&mut self, config: &Config) -> Arc<BTreeMap<SinkName, Arc<Guarded>>> {
+        let made = |(name, sink): (SinkName, &SinkConfig)| {
+            let sink = self.sink(name.clone(), sink);
+            sink.share(config.watcher.pipelines);
+            (name, sink)
+        };
+        Arc::new(config.all_sinks().map(made).collect())
     }
 
-    fn sink(&mut self, name: SinkName, config: &SinkConfig) -> Arc<dyn Sink> {
+    fn sink(&mut self, name: SinkName, config: &SinkConfig) -> Arc<Guarded> {
         let known = |made: &&Made| made.name == name && made.config == *config;
         if let Some(made) = self.made.iter().find(known) {
             return Arc::clone(&made.sink);
         }
-        let sink = self.sinks.sink(&name, config);
+        let sink = Arc::new(Guarded::new(name.clone(), self.sinks.sink(&name, config)));
         self.made.push(Made {
             name,
             config: config.clone(),
