@@ -1,7 +1,10 @@
 //! What the clients promise while nothing is wrong.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
+use harness::Program;
 use redis::AsyncCommands as _;
 
 use crate::SOON;
@@ -116,4 +119,35 @@ async fn a_store_of_another_ledger_is_refused() {
     }
     assert!(world.jobs().await.unwrap().is_empty());
     assert!(other.keys().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_lines_of_the_readme_submit_and_wait() {
+    let world = calm_world().await;
+    let _crew = crew(&world).await;
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = fs::read_to_string(project.join("README.md")).unwrap();
+    let mut blocks = readme
+        .split("```python\n")
+        .filter_map(|rest| Some(rest.split_once("```")?.0));
+    let block = blocks.find(|block| block.starts_with("with Client(")).unwrap();
+    let ours = format!(
+        "Client({:?}, {:?}, root={:?}, prefix={:?})",
+        world.zookeeper_addr(),
+        world.redis_url(),
+        world.root(),
+        world.prefix()
+    );
+    let theirs = r#"Client("127.0.0.1:2181", "redis://127.0.0.1:6379/0")"#;
+    assert!(block.contains(theirs), "{block}");
+    let block = format!(
+        "from distjob_client import Client\n{}",
+        block.replace(theirs, &ours)
+    );
+    let python = Program::at("/usr/bin/python3").args(["-B", "-c", &block]);
+    let python = start(
+        &world,
+        python.env("PYTHONPATH", project.join("deploy/examples/clients")),
+    );
+    assert_eq!(python.succeeded(SOON).await.unwrap(), ["succeeded"]);
 }
