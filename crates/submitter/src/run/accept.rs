@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     net::SocketAddr,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -147,6 +147,11 @@ impl Listener {
 
 /// Removes the file of a socket at which nobody listens.
 async fn remove_abandoned(path: &Path) -> io::Result<()> {
+    // Connecting to what is no socket is refused, too.
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
+    if !is_socket {
+        return Ok(());
+    }
     match UnixStream::connect(path).await {
         // Binding will say that it is in use.
         Ok(_) => Ok(()),
@@ -172,6 +177,16 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         drop(living);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_socket_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("precious");
+        std::fs::write(&path, "data").unwrap();
+        let error = Listener::bind(&Spot::Unix(path.clone())).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "data");
     }
 
     #[tokio::test]

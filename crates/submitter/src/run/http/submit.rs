@@ -8,10 +8,10 @@ use http_body_util::BodyExt as _;
 use hyper::{
     HeaderMap, Request, StatusCode,
     body::{Body as _, Incoming},
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT},
 };
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{BODY_TIME_MAX, answer::Answer};
 use crate::run::{
@@ -27,6 +27,10 @@ const KEY: &str = "idempotency-key";
 /// Most bytes in it.
 const KEY_BYTES_MAX: usize = 256;
 
+/// How much of a body that was refused is read nevertheless, and for how long.
+const HEARD_BYTES_MAX: usize = 1 << 20;
+const HEARD_FOR: Duration = Duration::from_millis(500);
+
 /// Makes jobs of a request's body, all of it or nothing.
 pub(super) async fn submit(
     hall: &Hall,
@@ -34,8 +38,15 @@ pub(super) async fn submit(
     queue: &str,
     request: Request<Incoming>,
 ) -> Answer {
-    match read(hall, config, queue, request).await {
-        Err(refusal) => refusal.and_close(),
+    let (head, mut body) = request.into_parts();
+    match read(hall, config, queue, &head.headers, &mut body).await {
+        Err(refusal) => {
+            // Who asked first whether to send the body is answered instead.
+            if !head.headers.contains_key(EXPECT) {
+                hear_out(&mut body).await;
+            }
+            refusal.and_close()
+        }
         Ok(whole) => match whole.commit().await {
             Ok(handed) if handed.jobs.is_empty() => {
                 Answer::refuse(StatusCode::UNPROCESSABLE_ENTITY, &"the body has no tasks")
@@ -54,17 +65,18 @@ async fn read(
     hall: &Hall,
     config: &HttpConfig,
     queue: &str,
-    request: Request<Incoming>,
+    headers: &HeaderMap,
+    body: &mut Incoming,
 ) -> Result<Whole, Answer> {
     hall.desk.gate.try_admit()?;
     let bad = |why: &dyn Display| Answer::refuse(StatusCode::BAD_REQUEST, why);
     let queue = QueueName::new(queue).map_err(|error| bad(&error))?;
-    let form = form(request.headers())?;
-    let too_large = request.body().size_hint().lower() > config.max_body;
+    let form = form(headers)?;
+    let too_large = body.size_hint().lower() > config.max_body;
     if too_large {
         return Err(body_too_large(config));
     }
-    let (stem, ids) = match key(request.headers())? {
+    let (stem, ids) = match key(headers)? {
         Some(key) => (queue.request(key), Ids::Fixed),
         None => (
             JobId::new(chance::fresh_id()).map_err(|error| bad(&error))?,
@@ -77,7 +89,7 @@ async fn read(
     let staged = hall
         .desk
         .end
-        .unless_requested(stage(&mut whole, cutter, config, request.into_body()))
+        .unless_requested(stage(&mut whole, cutter, config, body))
         .await;
     match staged.unwrap_or_else(|| Err(Answer::ending())) {
         Ok(()) => Ok(whole),
@@ -92,12 +104,12 @@ async fn stage(
     whole: &mut Whole,
     mut cutter: Cutter,
     config: &HttpConfig,
-    mut body: Incoming,
+    body: &mut Incoming,
 ) -> Result<(), Answer> {
     let whole_by = Instant::now() + BODY_TIME_MAX;
     let mut bytes = 0;
     let mut tasks = Vec::new();
-    while let Some(frame) = next_frame(&mut body, config.timeout, whole_by).await? {
+    while let Some(frame) = next_frame(body, config.timeout, whole_by).await? {
         bytes += frame.len() as u64;
         if bytes > config.max_body {
             return Err(body_too_large(config));
@@ -141,6 +153,23 @@ async fn next_frame(
             Some(Err(_)) => {}
         }
     }
+}
+
+/// Reads some of a body that was refused, and forgets it: a connection that is closed with bytes unread is reset, and the
+/// other side may never see why.
+async fn hear_out(body: &mut Incoming) {
+    let mut left = HEARD_BYTES_MAX;
+    let rest = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let heard = frame.data_ref().map_or(0, bytes::Bytes::len);
+            match left.checked_sub(heard) {
+                Some(less) => left = less,
+                None => break,
+            }
+        }
+    };
+    // It went on for as long as it may.
+    let _ = timeout(HEARD_FOR, rest).await;
 }
 
 fn body_too_large(config: &HttpConfig) -> Answer {
