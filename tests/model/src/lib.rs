@@ -20,6 +20,8 @@
 //! `distjob-runtime`, and are to be changed with them. Follow-ups and archives (`zpd`) are in the protocol and not yet in
 //! the daemons; they are modelled as the protocol has them.
 //!
+//! Groups have a [model of their own](groups): two members, two watchers, one join.
+//!
 //! # What may happen
 //!
 //! A process takes one step: one request is executed and answered, and other processes may act before the next one. And:
@@ -97,6 +99,7 @@ mod check;
 pub mod configurations;
 mod executor;
 mod fair;
+pub mod groups;
 mod invariants;
 mod ledger;
 mod moves;
