@@ -195,6 +195,19 @@ async fn too_many_jobs_hold_back_more() {
 }
 
 #[tokio::test]
+async fn a_limit_may_be_changed_while_it_holds_back() {
+    let world = World::shared().await.unwrap();
+    let service = serve(&world, &tables(&world, "jobs_max = 1")).await;
+    world.create_job("a", "cncl=0").await.unwrap();
+    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\n\n";
+    let raised = world.config() + admin + &tables(&world, "jobs_max = 1000");
+    holds_back(&world, &service, "jobs", 429, "1 jobs wait", async || {
+        service.reload(&raised).unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn without_zookeeper_nothing_is_taken_in_until_it_is_back() {
     let world = World::private().await.unwrap();
     let service = serve(&world, &tables(&world, "")).await;
