@@ -9,6 +9,7 @@ mod end;
 mod endings;
 mod executions;
 mod flows;
+mod groups;
 mod ledger;
 mod leftovers;
 mod names;
@@ -110,11 +111,15 @@ impl fmt::Display for Violation {
 type Check = fn(&Evidence) -> Vec<String>;
 
 /// All invariants, with their names.
-const ALL: [(&str, Check); 10] = [
+const ALL: [(&str, Check); 11] = [
     ("the ledger follows its table", ledger::check),
     ("a job is delivered once, whole and right", deliveries::check),
     ("a job has come to what its lines say", endings::check),
-    ("what follows a job is created once, with its results", flows::check),
+    (
+        "what follows a job is created once, with its results",
+        flows::check,
+    ),
+    ("a group is joined once, when all of it is done", groups::check),
     ("a task has one outcome", outcomes::check),
     ("a task runs once where nothing fails", executions::check),
     ("only the dead are taken for dead", deaths::check),

@@ -105,6 +105,7 @@ impl Plan {
         let mut faults_rng = StdRng::from_rng(&mut rng);
         let mut submissions = jobs::submissions(&mut jobs_rng, kinds);
         jobs::let_some_fail(&mut StdRng::seed_from_u64(!seed), &mut submissions);
+        jobs::let_some_be_a_group(&mut StdRng::seed_from_u64(seed.rotate_left(8)), &mut submissions);
         let cancels = jobs::cancels(&mut jobs_rng, &submissions);
         let members: Vec<Node> = executors.iter().chain(&watchers).copied().collect();
         let flows = flows::flows(&mut StdRng::seed_from_u64(seed.rotate_left(48)));

@@ -38,6 +38,7 @@ fn submission(tasks: usize) -> Submission {
         tasks: vec![Kind::Works(1); tasks],
         deadline_ms: None,
         dies_after_ms: None,
+        place: None,
     }
 }
 

@@ -86,8 +86,9 @@ impl Cluster {
         } = submission;
         let now_ms = u64::try_from(chance::since_1970().as_millis()).unwrap_or(u64::MAX);
         let deadline_ms = submission.deadline_ms.map(|after_ms| now_ms + after_ms);
-        let mut staging =
-            Staging::begin(reach, id.clone(), queue.clone(), STAGING_TTL)?.with_deadline(deadline_ms);
+        let mut staging = Staging::begin(reach, id.clone(), queue.clone(), STAGING_TTL)?
+            .with_deadline(deadline_ms)
+            .in_group(submission.place.clone());
         self.history().staged(*number, staging.source());
         staging.look_first().await?;
         for tasks in payloads(submission).chunks(PUSH_TASKS) {

@@ -46,9 +46,15 @@ pub(super) fn check(evidence: &Evidence) -> Vec<String> {
     }
     let others = lives
         .iter()
-        .filter(|life| evidence.follows(&life.id) && !expected.contains(&life.id));
+        .filter(|life| evidence.follows(&life.id) && !expected.contains(&life.id) && !joins(life));
     violations.extend(others.map(|life| format!("job {} follows nothing that was delivered", life.id)));
     violations
+}
+
+/// Whether it follows a group, which is another matter.
+fn joins(life: &Life) -> bool {
+    let mut said = life.states.iter().flatten();
+    said.any(|data| data.ties.joins.is_some())
 }
 
 /// A job that must follow.

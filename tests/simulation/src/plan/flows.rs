@@ -50,6 +50,19 @@ pub(super) fn flows(rng: &mut StdRng) -> Flows {
             .or_default()
             .insert((*to).to_owned(), step);
     }
+    for from in ["default", "primes"] {
+        let join = StepConfig {
+            queue: Some(queue("third")),
+            results: Results::Ok,
+            payload: Payload::Archive,
+            when: vec![When::Succeeded],
+            join: true,
+        };
+        flows
+            .entry(queue(from))
+            .or_default()
+            .insert("join".to_owned(), join);
+    }
     flows
 }
 

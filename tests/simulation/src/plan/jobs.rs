@@ -1,7 +1,9 @@
 //! Which jobs come, how, and which of them are cancelled.
 
-use distjob_core::{JobId, QueueName};
+use distjob_core::{GroupName, JobId, QueueName};
+use distjob_runtime::zk::Seat;
 use rand::{RngExt as _, rngs::StdRng};
+use submitter::staging::Place;
 
 use super::{FaultKind, Faults, STORM_MS};
 use crate::payload::Kind;
@@ -34,6 +36,8 @@ pub struct Submission {
     pub deadline_ms: Option<u64>,
     /// After so many milliseconds its submitter dies, if it is still at work.
     pub dies_after_ms: Option<u64>,
+    /// Its place in a group; only a staged job has one.
+    pub place: Option<Place>,
 }
 
 /// An operator cancels a job.
@@ -84,6 +88,7 @@ pub(super) fn submissions(rng: &mut StdRng, kinds: &Faults) -> Vec<Submission> {
             tasks: tasks.into_iter().map(|kind| spare(kind, kinds)).collect(),
             deadline_ms: None,
             dies_after_ms: dies_after_ms.filter(|_| kinds.contains(FaultKind::Submitter)),
+            place: None,
         });
     }
     drawn
@@ -127,6 +132,30 @@ pub(super) fn let_some_fail(rng: &mut StdRng, submissions: &mut [Submission]) {
                 };
             }
         }
+    }
+}
+
+/// Lets the jobs of one queue be a group, in some runs: those that have an id of their own. The last of them closes it, be it
+/// that others come later.
+pub(super) fn let_some_be_a_group(rng: &mut StdRng, submissions: &mut [Submission]) {
+    let Some(queue) = submissions.first().map(|first| first.queue.clone()) else {
+        return;
+    };
+    let ids: Vec<JobId> = submissions.iter().map(|one| one.id.clone()).collect();
+    let is_alone = |id: &JobId| ids.iter().filter(|other| *other == id).count() == 1;
+    let members = submissions
+        .iter_mut()
+        .filter(|one| one.how == How::Staged && one.queue == queue && is_alone(&one.id));
+    let mut members: Vec<_> = members.collect();
+    let last = members.len().saturating_sub(1);
+    if last == 0 || rng.random_ratio(1, 2) {
+        return;
+    }
+    for (at, member) in members.iter_mut().enumerate() {
+        member.place = Some(Place {
+            group: GroupName::new("group").unwrap_or_else(|_| unreachable!("letters make a name")),
+            seat: if at == last { Seat::Last } else { Seat::Another },
+        });
     }
 }
 
