@@ -12,6 +12,8 @@ mod endings;
 mod losses;
 #[path = "watcher/manners.rs"]
 mod manners;
+#[path = "watcher/pipelines.rs"]
+mod pipelines;
 #[path = "watcher/retries.rs"]
 mod retries;
 #[path = "watcher/sinks.rs"]

@@ -22,6 +22,7 @@ pub mod archive;
 mod attempts;
 mod census;
 mod config;
+pub mod docs;
 mod files;
 pub mod format;
 mod metrics;

@@ -9,7 +9,8 @@ use crate::{
     interrupts::Interrupts,
     moto,
     packages::{
-        self, IPROUTE, JQ, LIBFAKETIME, NODE, PYTHON_KAZOO, PYTHON_REDIS, PYTHON_VENV, REDIS, ZOOKEEPER,
+        self, IPROUTE, JQ, LIBFAKETIME, NODE, PYTHON_KAZOO, PYTHON_REDIS, PYTHON_VENV, REDIS, UNZIP,
+        ZOOKEEPER, ZSTD,
     },
     servers::SharedServers,
     shell::{answers, cargo, command, target},
@@ -38,6 +39,8 @@ pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
             &LIBFAKETIME,
             &NODE,
             &JQ,
+            &UNZIP,
+            &ZSTD,
         ])?;
         Ok(Outcome::Passed)
     });

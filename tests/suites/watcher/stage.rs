@@ -99,7 +99,11 @@ impl Stage {
 
     /// Submits and opens a job of that many [tasks](Self::tasks).
     pub(crate) async fn submit(&self, count: usize) -> Job {
-        let job = self.announce(count, Self::tasks(count)).await;
+        self.submit_in(QUEUE, count).await
+    }
+
+    async fn submit_in(&self, queue: &str, count: usize) -> Job {
+        let job = self.announce_in(queue, count, Self::tasks(count)).await;
         if count > 0 {
             let open = self
                 .store
@@ -111,10 +115,15 @@ impl Stage {
 
     /// Pushes `tasks` and creates a job of `count`, which nobody opens.
     pub(crate) async fn announce(&self, count: usize, tasks: Vec<Vec<u8>>) -> Job {
+        self.announce_in(QUEUE, count, tasks).await
+    }
+
+    /// The same, in another queue.
+    async fn announce_in(&self, queue: &str, count: usize, tasks: Vec<Vec<u8>>) -> Job {
         let id = JobId::new(self.world.job_id("play")).unwrap();
         let token = Token::new(unique()).unwrap();
         self.push(&id, &token, &tasks).await;
-        let queue = QueueName::new(QUEUE).unwrap();
+        let queue = QueueName::new(queue).unwrap();
         let data = JobData::submitted(count as u64, queue, Source::Staged(token));
         match self.ledger.create(&id, &data).await.unwrap() {
             Created::Yes(entry) => Job { id, entry, tasks },
@@ -191,7 +200,12 @@ impl Stage {
 
     /// A job of `count` tasks, executed and said to be.
     pub(crate) async fn processed(&self, count: usize) -> Job {
-        let mut job = self.submit(count).await;
+        self.processed_in(QUEUE, count).await
+    }
+
+    /// The same, in another queue.
+    pub(crate) async fn processed_in(&self, queue: &str, count: usize) -> Job {
+        let mut job = self.submit_in(queue, count).await;
         self.execute(&job, count).await;
         self.set(&mut job, JobState::Processed).await;
         job

@@ -191,7 +191,8 @@ impl JobStore {
 
     /// Leaves nothing of the job but a tombstone that lives for `ttl_s` seconds, at least 1, and tells what the job's znode
     /// said last, and how it ended by that: as `last` has it, or else as a tombstone that stands there already does. Data
-    /// that do not tell how the job ended are as good as none.
+    /// that do not tell how the job ended are as good as none. A note of a sink in trouble goes, too, if nothing comes in
+    /// between.
     ///
     /// # Errors
     /// See [the module](super).

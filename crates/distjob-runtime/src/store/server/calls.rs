@@ -9,7 +9,7 @@ use distjob_core::{
     },
     trouble::SinkTrouble,
 };
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future::join};
 use redis::Cmd;
 
 use super::{RedisLine, shape};
@@ -132,7 +132,9 @@ impl Line for RedisLine {
                 .arg(ending.conclusion.as_str())
                 .arg(last.to_string());
         }
-        self.run(script, cmd, DropReply::parse)
+        let dropped = self.run(script, cmd, DropReply::parse);
+        // Nobody waits for a sink any more. Sent along, and never worth a failure: the note expires by itself.
+        async move { join(dropped, self.clear_trouble(id)).await.0 }.boxed()
     }
 
     fn staged<'a>(
