@@ -4,6 +4,8 @@
 
 #[path = "ctl/changes.rs"]
 mod changes;
+#[path = "ctl/flows.rs"]
+mod flows;
 #[path = "ctl/looks.rs"]
 mod looks;
 #[path = "ctl/queues.rs"]
