@@ -11,8 +11,8 @@
 //! Every step may be the last one that this process takes: whoever comes next sees the job's state and resumes. What is
 //! decided at each step is in [`distjob_core::watcher`]. What was collected stays in the spool when a later step fails, and
 //! goes from one attempt to the next as a [`Harvest`]. The [points](drill) that tests can name are, in order: `locked`,
-//! `collected`, `zipped`, `before-rename`, `manifest-written`, `manifest`, `after-rename`, `delivered`, `uploaded`,
-//! `dropped`, `before-delete`.
+//! `collected`, `zipped`, `before-rename`, `manifest-written`, `manifest`, `after-rename`, `delivered`, `noted`, `uploaded`,
+//! `follow-up-opened`, `settled`, `join-staged`, `joined`, `group-emptied`, `dropped`, `before-delete`.
 
 mod aside;
 mod deliver;

@@ -172,7 +172,9 @@ impl Pipeline {
         conclusion: Conclusion,
         outcome: &Outcome,
     ) -> Result<Vec<(JobId, JobData)>, Trouble> {
-        follow_ups.0.retain(|follow_up| follow_up.step.follows(conclusion));
+        follow_ups
+            .0
+            .retain(|follow_up| follow_up.step.follows(conclusion));
         for FollowUp { step, list, .. } in &mut follow_ups.0 {
             if step.payload == Payload::Archive && list.sent() == 0 {
                 list.add(outcome.to_json(usize::MAX));
