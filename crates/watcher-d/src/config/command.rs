@@ -68,12 +68,10 @@ impl CommandConfig {
     /// Reports what cannot be used of a program that is named.
     pub(super) fn check(&self, table: &str, problems: &mut Problems<'_>) {
         let program = self.argv.first().map(Argument::literal);
-        match program {
-            Some(None | Some("")) => problems.report(
-                &format!("{table}.argv"),
-                "must begin with the name of a program, which has no places in it",
-            ),
-            None | Some(Some(_)) => {}
-        }
+        problems.require(
+            &format!("{table}.argv"),
+            !matches!(program, Some(None | Some(""))),
+            "must begin with the name of a program, which has no places in it",
+        );
     }
 }

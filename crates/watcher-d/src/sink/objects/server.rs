@@ -23,6 +23,14 @@ use tokio_util::io::ReaderStream;
 use super::place::{Content, media_type};
 use crate::sink::{SinkError, http};
 
+/// What servers answer when the directory of a file is missing: WebDAV has a conflict, rclone finds nothing there, and
+/// nginx is surprised.
+const NO_DIRECTORY: [StatusCode; 3] = [
+    StatusCode::CONFLICT,
+    StatusCode::NOT_FOUND,
+    StatusCode::INTERNAL_SERVER_ERROR,
+];
+
 /// How much of a file is read at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -93,7 +101,7 @@ impl Server {
     /// Dropping the future closes the connection: what is there then is for the server to say.
     pub(super) async fn put(&self, name: &str, content: &Content<'_>, what: String) -> Result<(), SinkError> {
         let mut answer = self.try_put(name, content, &what).await?;
-        let may_lack_directories = [StatusCode::NOT_FOUND, StatusCode::CONFLICT].contains(&answer.status());
+        let may_lack_directories = NO_DIRECTORY.contains(&answer.status());
         if may_lack_directories && self.make_directories(name, &what).await? {
             answer = self.try_put(name, content, &what).await?;
         }
