@@ -79,7 +79,7 @@ pub(crate) enum Reply {
     Read(Read),
     Status(Status),
     Drop(DropReply),
-    Inspection(Inspection),
+    Inspection(Box<Inspection>),
     Staged(Vec<Vec<u8>>),
 }
 
@@ -210,7 +210,7 @@ impl Call {
             Self::Status { life, count, source } => Reply::Status(model.status(*life, *count, source)),
             Self::Drop { life, source, last } => Reply::Drop(model.drop_job(*life, source, last.as_ref())),
             Self::Staged { source, from, most } => Reply::Staged(model.staged(source, *from, *most)),
-            Self::Inspect { source } => Reply::Inspection(model.inspect(source)),
+            Self::Inspect { source } => Reply::Inspection(Box::new(model.inspect(source))),
         }
     }
 
@@ -283,7 +283,7 @@ impl Call {
                 let mut inspection = store.inspect(id, source).await.unwrap();
                 // The model has no clock.
                 inspection.meta_ttl_s = None;
-                Reply::Inspection(inspection)
+                Reply::Inspection(Box::new(inspection))
             }
         }
     }
