@@ -162,13 +162,16 @@ async fn a_bad_line_makes_nothing_of_the_whole_body() {
     .await;
 }
 
+/// Method, target and headers of a request, and the status and a part of the error that it is answered with.
+type Refused<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+
 #[tokio::test]
 async fn what_makes_no_sense_is_refused_with_its_status() {
     let world = World::shared().await.unwrap();
     let service = serve(&world, &tables("max_body = \"1KiB\"\n")).await;
     let addr = http(&service).await;
     let long_key = "k".repeat(257);
-    let cases: [(&str, &str, &[(&str, &str)], u16, &str); 12] = [
+    let cases: [Refused<'_>; 12] = [
         ("POST", "/submit/a.b", &[], 400, "queue name"),
         ("POST", "/submit/", &[], 400, "queue name"),
         (
