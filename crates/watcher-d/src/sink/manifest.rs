@@ -40,7 +40,9 @@ pub struct Manifest {
     /// Until when its tasks were allowed to run, in milliseconds since 1970.
     pub deadline_ms: Option<u64>,
     /// When this was written, in milliseconds since 1970 by the watcher's clock.
-    pub delivered_ms: u64,
+    /// Not inside of an archive, whose bytes are the same however often, and by whomever, it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivered_ms: Option<u64>,
     /// The sinks of its queue that do not have it, because an operator said so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SinkName>,
