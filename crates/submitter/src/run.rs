@@ -7,7 +7,7 @@
 //!  redis   items ─┴─► Batches (one open per queue)
 //! ```
 //!
-//! Every intake asks the [`Gate`](gate::Gate) before it takes something in, hands it to the [`Desk`](desk::Desk), and answers
+//! Every intake asks the [`Gate`](gate::Gate) before it takes something in, hands it to the [`Desk`], and answers
 //! only when the job is safe: what was acknowledged survives the death of this process, and what was not is still where
 //! it came from. Ids are the same in every attempt, so an input that is handed in again makes no second job.
 
