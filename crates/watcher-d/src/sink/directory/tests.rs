@@ -1,5 +1,7 @@
 //! Spool and directory on a real file system.
 
+use std::time::Duration;
+
 use distjob_core::{
     Holder, JobData, JobEntry, JobId, MemberName, Packed, TaskRange, Zxid,
     outcome::Outcome,
@@ -10,6 +12,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    archive::Archive,
     config::QueueConfig,
     spool::{CollectError, Collected, Collecting, DiskSpool, Recipe, Spool as _, Tally},
 };
@@ -331,4 +334,22 @@ async fn only_leftovers_of_members_proven_dead_are_swept() {
     assert_eq!(place.spool.sweep(Arc::clone(&roster)).await.unwrap(), 3);
     assert_eq!(place.partials(), names[3..]);
     assert_eq!(place.sink.sweep(roster).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_zip_has_the_same_bytes_whenever_it_is_made() {
+    let place = Place::new();
+    let mut digests = Vec::new();
+    for _ in 0..2 {
+        let recipe = Recipe {
+            archive: Archive::Zip,
+            ..recipe("job")
+        };
+        // Times have milliseconds.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let collecting = place.spool.collect(recipe);
+        assert!(collecting.push(slice(0, 5)).await);
+        digests.push(collecting.finish().await.unwrap().sha256);
+    }
+    assert_eq!(digests[0], digests[1]);
 }
