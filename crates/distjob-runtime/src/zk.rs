@@ -21,7 +21,8 @@ mod watch;
 pub use error::ZkError;
 pub use jobs::{JobChange, JobsView};
 pub use ledger::{
-    Created, GroupLook, GroupRead, JobRead, Joining, Ledger, Lock, Locking, Membership, Seat, Settling, Written,
+    Created, GroupLook, GroupRead, JobRead, Joining, Ledger, Lock, Locking, Membership, Seat, Settling,
+    Written,
 };
 pub use queues::QueuesView;
 pub use roster::RosterView;

@@ -1,8 +1,11 @@
 //! What follows a job, by each kind of step.
 
+use anyhow::ensure;
 use distjob_core::{JobState, QueueName};
+use harness::eventually;
 use serde_json::{Value, json};
 
+use crate::SOON;
 use crate::plot::{Plot, errors, values};
 use crate::stage::{Job, QUEUE};
 
@@ -137,7 +140,7 @@ async fn a_job_that_follows_too_many_is_delivered_and_nothing_follows_it() {
     assert!(plot.follow_up(&beyond, "merge").await.is_none());
     plot.stage.delivered(&beyond).await;
     let log = watcher.stderr();
-    log.wait("nothing follows this job", crate::SOON).await.unwrap();
+    log.wait("nothing follows this job", SOON).await.unwrap();
 }
 
 #[tokio::test]
@@ -149,4 +152,21 @@ async fn a_cancelled_job_is_followed_by_nothing() {
     let _watcher = plot.watcher("w").await;
     assert!(plot.follow_up(&job, "merge").await.is_none());
     plot.stage.nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn what_was_staged_for_an_end_that_did_not_come_does_not_stay_in_the_store() {
+    let alarm = "queue = \"alarm\"\nresults = \"all\"\npayload = \"task\"\nwhen = [\"failed\"]";
+    let plot = Plot::new(&[("alarm", alarm)]).await;
+    // It comes to partly-failed.
+    let job = plot.stage.processed(23).await;
+    let _watcher = plot.watcher("w").await;
+    assert!(plot.follow_up(&job, "alarm").await.is_none());
+    eventually("nothing is staged", SOON, async || {
+        let keys = plot.stage.world.keys().await?;
+        let staged = keys.iter().find(|key| key.name.contains(":in:then-"));
+        ensure!(staged.is_none(), "{staged:?}");
+        Ok(())
+    })
+    .await;
 }

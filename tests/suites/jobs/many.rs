@@ -67,7 +67,10 @@ async fn fifty_jobs_of_all_sizes_are_delivered_whole_and_leave_nothing_but_tombs
         .iter()
         .flat_map(|id| [format!("{id}.jsonl"), format!("{id}.manifest.json")])
         .collect();
-    assert_eq!(delivered, expected, "each job has two files, and no file is left over");
+    assert_eq!(
+        delivered, expected,
+        "each job has two files, and no file is left over"
+    );
     assert_eq!(names_in(&world.sink().join(".partial")), BTreeSet::new());
     let mark = format!("{}ledger", world.prefix());
     let tombstones = world.keys().await.unwrap();

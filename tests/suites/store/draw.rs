@@ -147,14 +147,13 @@ fn drops() -> impl Strategy<Value = Step> {
     let life = prop_oneof![Just(Life::Older), Just(Life::Known), Just(Life::Newer)];
     let last = (0..9u64, 0..9u64, prop::sample::select(&Conclusion::ALL));
     let last = last.prop_map(|(count, failed, conclusion)| {
-        JobData::submitted(count, QueueName::default_queue(), Source::Plain)
-            .uploaded(failed.min(count), conclusion, None)
+        JobData::submitted(count, QueueName::default_queue(), Source::Plain).uploaded(
+            failed.min(count),
+            conclusion,
+            None,
+        )
     });
-    (life, 0..3u8, prop::option::of(last)).prop_map(|(life, source, last)| Step::Drop {
-        life,
-        source,
-        last,
-    })
+    (life, 0..3u8, prop::option::of(last)).prop_map(|(life, source, last)| Step::Drop { life, source, last })
 }
 
 /// Steps that mostly begin with an open job, each with the number of the job that it is for.

@@ -83,7 +83,9 @@ fn parse_meta(fields: &HashMap<String, String>) -> Meta {
         committed: number("committed"),
         failed: number("failed"),
         conclusion: fields.get("conclusion").map(|word| word.parse().unwrap()),
-        last: fields.get("data").map(|text| JobData::parse(text.as_bytes()).unwrap()),
+        last: fields
+            .get("data")
+            .map(|text| JobData::parse(text.as_bytes()).unwrap()),
     }
 }
 
