@@ -172,9 +172,11 @@ impl Pipeline {
         conclusion: Conclusion,
         outcome: &Outcome,
     ) -> Result<Vec<(JobId, JobData)>, Trouble> {
-        follow_ups
-            .0
-            .retain(|follow_up| follow_up.step.follows(conclusion));
+        let all = std::mem::take(&mut follow_ups.0).into_iter();
+        let (following, others) = all.partition(|follow_up| follow_up.step.follows(conclusion));
+        follow_ups.0 = following;
+        // As much as a copy of the job, which would stay for hours.
+        FollowUps(others).forget(self.store()).await;
         for FollowUp { step, list, .. } in &mut follow_ups.0 {
             if step.payload == Payload::Archive && list.sent() == 0 {
                 list.add(outcome.to_json(usize::MAX));
