@@ -188,6 +188,19 @@ async fn a_cancelled_job_has_its_part_in_what_follows_its_group() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_cancelled_when_its_outcome_is_noted_counts_as_cancelled() {
+    let plot = Plot::new(&[JOIN]).await;
+    let first = plot.watcher_with_point("first", "noted=kill").await;
+    let mut group = Group::of(&plot.stage, 1, true).await;
+    assert!(!first.wait(SOON).await.unwrap().success());
+    plot.stage.set(&mut group.jobs[0], JobState::Cancelled).await;
+    let _second = plot.watcher("second").await;
+    let tasks = group.comes_true(&plot).await;
+    assert_eq!(tasks[0]["conclusion"], "cancelled", "{}", tasks[0]);
+    assert!(tasks[0]["locations"].is_null(), "{}", tasks[0]);
+}
+
+#[tokio::test]
 async fn a_group_that_nothing_follows_goes_with_its_last_job() {
     let plot = Plot::new(&[]).await;
     let _watcher = plot.watcher("w").await;

@@ -46,7 +46,12 @@ impl Pipeline {
             return Ok(ControlFlow::Continue(()));
         };
         let ledger = &self.tools.ledger;
-        let about = self.outcome_by_znode().to_json(DONE_BYTES_MAX);
+        let outcome = self.outcome_by_znode();
+        if self.entry.data.state == JobState::Cancelled {
+            // It may have been cancelled when it was delivered and not uploaded: what was noted then does not count.
+            self.note_outcome(lock, &outcome).await?;
+        }
+        let about = outcome.to_json(DONE_BYTES_MAX);
         let settled = ledger.settle_in_group(lock, name, &about).await?;
         if settled == Settling::LockLost {
             return Ok(ControlFlow::Break(()));
