@@ -7,12 +7,16 @@ use reqwest::{Certificate, Client, Response, StatusCode, Url, redirect::Policy};
 
 use super::SinkError;
 use distjob_runtime::chance;
+use tokio::time::timeout;
 
 /// An attempt to connect that takes longer has failed.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Of what a server says beside its status, so much is quoted.
 const QUOTED_MAX: usize = 200;
+
+/// For so long is waited for that: a server may send no more than the status, and leave the connection open.
+const QUOTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// No server keeps a delivery waiting for longer than this.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -117,13 +121,15 @@ fn told(status: StatusCode, words: &str) -> String {
 /// The beginning of the body, on one line.
 async fn quote(mut answer: Response) -> String {
     let mut body = Vec::new();
-    while body.len() < QUOTED_MAX {
-        match answer.chunk().await {
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            // What came is quoted, however it ended.
-            Ok(None) | Err(_) => break,
+    let read = async {
+        while body.len() < QUOTED_MAX
+            && let Ok(Some(chunk)) = answer.chunk().await
+        {
+            body.extend_from_slice(&chunk);
         }
-    }
+    };
+    // What came is quoted, however it ended.
+    let _ = timeout(QUOTED_WITHIN, read).await;
     body.truncate(QUOTED_MAX);
     let text = String::from_utf8_lossy(&body);
     text.split_whitespace().collect::<Vec<_>>().join(" ")

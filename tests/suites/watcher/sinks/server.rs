@@ -120,3 +120,16 @@ async fn a_server_that_stalls_is_left_and_asked_again() {
             .contains_key(&format!("/dav/{}.jsonl", name(&job)))
     );
 }
+
+#[tokio::test]
+async fn a_server_that_never_ends_its_refusal_holds_nobody_up() {
+    let stage = Stage::new().await;
+    let endless = Reply::raw("HTTP/1.1 507 Full\r\nContent-Length: 100\r\n\r\nthe disk").then(Then::Stall);
+    let (server, _files) = server(vec![endless]).await;
+    let job = stage.processed(4).await;
+    let program = stage.program(&objects(&server, ""));
+    let watcher = stage.world.start_member(program, "w").await.unwrap();
+    let said = watcher.wait_log("the answer was 507", SOON).await.unwrap();
+    assert!(said.contains("the disk"), "{said}");
+    stage.gone(&job).await;
+}
