@@ -47,6 +47,13 @@ pub trait Spool: Debug + Send + Sync {
     /// Begins to collect a job's result. Errors come with the first slice or at the end.
     fn collect(&self, recipe: Recipe) -> Box<dyn Collecting>;
 
+    /// Whether a result still is where it was put: whoever was handed its path, or cleans up directories, may have taken it
+    /// away or cut it. One that is not is collected again.
+    fn has(&self, collected: &Collected) -> BoxFuture<'static, bool> {
+        let _ = collected;
+        Box::pin(async { true })
+    }
+
     /// Removes what dead members left behind, as far as `roster`, a list of the watchers, proves them dead. Returns how
     /// many files.
     ///

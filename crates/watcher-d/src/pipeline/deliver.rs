@@ -27,8 +27,7 @@ impl Pipeline {
         let Some(harvest) = &self.harvest else {
             return Ok(ControlFlow::Break(()));
         };
-        let is_there = !harvest.is_moved || self.wanted(harvest).is_empty();
-        let is_whole = harvest.is_of(&self.entry) && is_there;
+        let is_whole = harvest.is_of(&self.entry) && self.is_there(harvest).await;
         if is_whole && self.refresh_aside(&harvest.aside).await? {
             if let Some(harvest) = &mut self.harvest {
                 harvest.entry = self.entry.clone();
@@ -37,6 +36,14 @@ impl Pipeline {
         }
         self.discard_harvest().await;
         Ok(ControlFlow::Break(()))
+    }
+
+    /// Whether the result is in the spool as it was left there, or nobody needs it any more.
+    async fn is_there(&self, harvest: &Harvest) -> bool {
+        if self.wanted(harvest).is_empty() {
+            return true;
+        }
+        !harvest.is_moved && self.tools.spool.has(&harvest.collected).await
     }
 
     /// Brings the job's whole result to the spool, durable, and puts aside what goes with it.

@@ -1,11 +1,12 @@
 //! The spool in a directory.
 //!
 //! ```text
-//! <directory>/<id>.<born>.<member>.<number>            being written, or waiting until every sink has it
-//!             <id>.<born>.<member>.<number>.manifest   what it is, for a sink that wants that in a file
+//! <directory>/<id>.<born>.<member>.<number>              being written, or waiting until every sink has it
+//!             <id>.<born>.<member>.<number>.<n>.manifest what it is, for a sink that wants that in a file
 //! ```
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -16,7 +17,7 @@ use std::{
 use distjob_core::{Holder, Roster};
 use futures::future::BoxFuture;
 
-use super::{Collecting, Recipe, Spool, writing::WritingFile};
+use super::{Collected, Collecting, Recipe, Spool, writing::WritingFile};
 use crate::{
     files::{blocking, make_directories, sweep},
     sink::SinkError,
@@ -56,6 +57,13 @@ impl DiskSpool {
 impl Spool for DiskSpool {
     fn collect(&self, recipe: Recipe) -> Box<dyn Collecting> {
         Box::new(WritingFile::start(self.clone(), recipe))
+    }
+
+    fn has(&self, collected: &Collected) -> BoxFuture<'static, bool> {
+        let (path, bytes) = (collected.path.clone(), collected.tally.bytes);
+        Box::pin(blocking(move || {
+            fs::metadata(&path).is_ok_and(|found| found.len() == bytes)
+        }))
     }
 
     fn sweep(&self, roster: Arc<Roster>) -> BoxFuture<'static, Result<usize, SinkError>> {

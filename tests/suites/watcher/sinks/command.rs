@@ -105,3 +105,16 @@ async fn a_program_that_is_missing_is_named() {
     assert!(said.contains("No such file"), "{said}");
     assert!(stage.look(&job).await.is_some());
 }
+
+#[tokio::test]
+async fn a_result_that_a_failing_program_has_taken_away_is_collected_again() {
+    let stage = Stage::new().await;
+    let out = tempfile::tempdir().unwrap();
+    let script =
+        "if test -e $OUT/once; then cp \"$1\" $OUT/result; exit; fi; touch $OUT/once; rm \"$1\"; exit 3";
+    let job = stage.processed(20).await;
+    let _watcher = watcher(&stage, out.path(), script, "").await;
+    stage.gone(&job).await;
+    is_whole(&fs::read(out.path().join("result")).unwrap(), &job);
+    spool_is_empty(&stage).await;
+}
