@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -79,8 +79,10 @@ impl Parcel {
     /// # Errors
     /// When it cannot be written. Blocks for as long as that takes.
     pub fn write_manifest(&self) -> Result<ManifestFile, SinkError> {
+        // Each has its own: several may ask at the same time, and end at different ones.
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
-        name.push(".manifest");
+        name.push(format!(".{}.manifest", NUMBER.fetch_add(1, Ordering::Relaxed)));
         let file = ManifestFile(self.path.with_file_name(name));
         File::create(&file.0)
             .and_then(|mut opened| opened.write_all(&self.manifest.to_json()))

@@ -107,6 +107,39 @@ async fn a_program_that_is_missing_is_named() {
 }
 
 #[tokio::test]
+async fn a_program_keeps_its_manifest_when_another_one_has_ended() {
+    let stage = Stage::new().await;
+    let out = tempfile::tempdir().unwrap();
+    // The second one looks when the first one is known to have the result.
+    let first = "cp \"$2\" $OUT/first";
+    let second = "while ! test -e $OUT/go; do sleep 0.05; done; cp \"$2\" $OUT/second";
+    let argv = |script: &str| serde_json::json!(["/bin/sh", "-c", script, "sh", "{path}", "{manifest}"]);
+    let more = format!(
+        "{}[sinks.second]\nkind = \"command\"\ncommand.argv = {}\n\
+         command.environment = [\"PATH\", \"OUT\"]\n[queues.{QUEUE}]\nsinks = [\"default\", \"second\"]\n",
+        shell(first, ""),
+        argv(second)
+    );
+    let job = stage.processed(3).await;
+    let program = stage.program(&more).env("OUT", out.path());
+    let watcher = stage.world.start_member(program, "w").await.unwrap();
+    eventually("the first has ended", SOON, async || {
+        let metrics = watcher.admin_get("/metrics").await?.body;
+        ensure!(
+            metrics.contains("sink_deliveries_total{sink=\"default\"} 1"),
+            "{metrics}"
+        );
+        Ok(())
+    })
+    .await;
+    fs::write(out.path().join("go"), "").unwrap();
+    stage.gone(&job).await;
+    assert!(out.path().join("second").exists());
+    let metrics = watcher.admin_get("/metrics").await.unwrap().body;
+    assert!(!metrics.contains("sink_failures_total{"), "{metrics}");
+}
+
+#[tokio::test]
 async fn a_result_that_a_failing_program_has_taken_away_is_collected_again() {
     let stage = Stage::new().await;
     let out = tempfile::tempdir().unwrap();
