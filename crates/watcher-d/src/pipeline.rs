@@ -239,14 +239,13 @@ impl Pipeline {
             if let ControlFlow::Continue(()) = self.resume().await? {
                 return self.hand_over(lock, began).await;
             }
-            self.await_turn()?;
         } else {
             self.discard_harvest().await;
         }
         match step {
             FirstStep::Leave => Ok(Ended::Settled),
             FirstStep::Examine => self.examine(lock, began).await,
-            FirstStep::DeliverEmpty => match self.collect().await {
+            FirstStep::DeliverEmpty => match self.collect_in_turn().await {
                 Ok(()) => self.hand_over(lock, began).await,
                 Err(Setback::Trouble(trouble)) => Err(trouble),
                 Err(Setback::Loss(loss)) => self.declare_lost(lock, loss).await,
@@ -293,7 +292,7 @@ impl Pipeline {
         let mut verdict = Verdict::of(count, &self.status().await?);
         loop {
             match verdict {
-                Verdict::Collect => match self.collect().await {
+                Verdict::Collect => match self.collect_in_turn().await {
                     Ok(()) => return self.hand_over(lock, began).await,
                     Err(Setback::Trouble(trouble)) => return Err(trouble),
                     // Never again `Collect`.

@@ -46,8 +46,14 @@ impl Pipeline {
         !harvest.is_moved && self.tools.spool.has(&harvest.collected).await
     }
 
-    /// Brings the job's whole result to the spool, durable, and puts aside what goes with it.
-    pub(super) async fn collect(&mut self) -> Result<(), Setback> {
+    /// Brings the job's whole result to the spool, durable, and puts aside what goes with it; but only if all of its sinks
+    /// would take it now.
+    pub(super) async fn collect_in_turn(&mut self) -> Result<(), Setback> {
+        self.await_turn()?;
+        self.collect().await
+    }
+
+    async fn collect(&mut self) -> Result<(), Setback> {
         let queue = self.tools.config.queue(&self.entry.data.queue);
         let recipe = Recipe::new(&self.id, &self.entry, queue);
         let collecting = self.tools.spool.collect(recipe.clone());
@@ -223,7 +229,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Trouble::Sinks`] with those that would not.
-    pub(super) fn await_turn(&self) -> Result<(), Trouble> {
+    fn await_turn(&self) -> Result<(), Trouble> {
         let refusals = self.all_wanted().filter_map(|name| {
             let error = self.tools.sinks.get(name)?.refusal()?;
             Some(SinkFailure {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::ensure;
+use distjob_core::JobState;
 use harness::eventually;
 use serde_json::Value;
 
@@ -150,4 +151,28 @@ async fn a_result_that_a_failing_program_has_taken_away_is_collected_again() {
     stage.gone(&job).await;
     is_whole(&fs::read(out.path().join("result")).unwrap(), &job);
     spool_is_empty(&stage).await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_done_goes_back_whether_its_sink_takes_results_or_not() {
+    let stage = Stage::new().await;
+    let out = tempfile::tempdir().unwrap();
+    // Fails once, and the next time keeps all others waiting.
+    let script = "test -e $OUT/once || { touch $OUT/once; exit 3; }; touch $OUT/again; \
+                  while ! test -e $OUT/go; do sleep 0.05; done";
+    let delivered = stage.processed(3).await;
+    let _watcher = watcher(&stage, out.path(), script, "").await;
+    eventually("it is tried again", SOON, async || {
+        ensure!(out.path().join("again").exists(), "not yet");
+        Ok(())
+    })
+    .await;
+    let mut unfinished = stage.submit(3).await;
+    stage.set(&mut unfinished, JobState::Processed).await;
+    unfinished.entry = stage.reaches(&unfinished, JobState::Submitted).await;
+    fs::write(out.path().join("go"), "").unwrap();
+    stage.gone(&delivered).await;
+    stage.execute(&unfinished, 3).await;
+    stage.set(&mut unfinished, JobState::Processed).await;
+    stage.gone(&unfinished).await;
 }
