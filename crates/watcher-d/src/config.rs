@@ -106,7 +106,8 @@ impl Config {
 pub struct WatcherConfig {
     /// How jobs are shared.
     pub sharing: Sharing,
-    /// How many jobs are delivered at once: the most locks that are ever held.
+    /// How many jobs are delivered at once: the most locks that are ever held, but for half as many more while deliveries
+    /// take long.
     pub pipelines: usize,
     /// How long deliveries may go on after the request to stop.
     #[serde(with = "duration")]

@@ -219,8 +219,7 @@ impl<'a> Server<'a> {
 
     fn wake_at(&self) -> Instant {
         let share_at = self.board.shares_are_stale().then_some(self.share_at);
-        let has_room = self.trusted && self.pipelines.len() < self.config.watcher.pipelines;
-        let job_at = self.board.wakes_at().filter(|_| has_room);
+        let job_at = self.board.wakes_at().filter(|_| self.has_room());
         [share_at, job_at, self.check_at]
             .into_iter()
             .flatten()
@@ -241,6 +240,14 @@ impl<'a> Server<'a> {
         }
     }
 
+    /// Whether another pipeline may run: there are as many as configured, and half as many more in place of those that wait
+    /// for sinks that take long. So jobs for other sinks go on where a sink answers nobody, however many it has caught.
+    fn has_room(&self) -> bool {
+        let most = self.config.watcher.pipelines;
+        let waiting: usize = self.tools.sinks.values().map(|sink| sink.long()).sum();
+        self.trusted && self.pipelines.len() < most + waiting.min(most.div_ceil(2))
+    }
+
     /// Starts as many pipelines as there is room for.
     fn pump(&mut self) {
         let now = clock();
@@ -250,7 +257,7 @@ impl<'a> Server<'a> {
             self.share_at = done + SHARE_PAUSE.max((done - now) * 10);
             self.watcher.metrics.jobs_share.set(count(self.board.share_len()));
         }
-        while self.trusted && self.pipelines.len() < self.config.watcher.pipelines {
+        while self.has_room() {
             let Some(id) = self.board.next(now, |_| true) else {
                 return;
             };

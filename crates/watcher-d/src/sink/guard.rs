@@ -3,7 +3,8 @@
 //! A delivery holds a pipeline as long as it takes. So of a sink
 //! - that failed last time, one job at a time finds out whether it is well again;
 //! - that asked to be left alone for a while, none does until then;
-//! - whose deliveries take long, at most half of the pipelines wait for it.
+//! - whose deliveries take long, no more begin while half of the pipelines wait for it; and where more do, as they began
+//!   together, [others take the places of some](Guarded::long).
 //!
 //! A job that is turned away tries again after its own delay, as if the sink had failed, and what was collected of it stays
 //! in the spool.
@@ -75,11 +76,16 @@ impl Ways {
         if self.is_failing && !self.begun.is_empty() {
             return Err(Reason::Failing);
         }
-        let long = self.begun.iter().filter(|begun| now - **begun >= LONG).count();
+        let long = self.long(now);
         match long >= long_max {
             true => Err(Reason::Slow(long)),
             false => Ok(()),
         }
+    }
+
+    /// How many take long.
+    fn long(&self, now: Instant) -> usize {
+        self.begun.iter().filter(|begun| now - **begun >= LONG).count()
     }
 
     /// Takes notice of how a delivery ended.
@@ -122,6 +128,11 @@ impl Guarded {
     /// Says of how many pipelines it may take half.
     pub(crate) fn share(&self, pipelines: usize) {
         self.long_max.store((pipelines / 2).max(1), Ordering::Relaxed);
+    }
+
+    /// How many deliveries are under way that take long, and so hold a pipeline that may be somebody else's.
+    pub(crate) fn long(&self) -> usize {
+        locked(&self.ways).long(Instant::now())
     }
 
     /// Why a job should not even be collected for it now.

@@ -150,3 +150,26 @@ async fn a_receiver_in_trouble_holds_up_no_other_sink() {
     stage.delivered(&job).await;
     is_about(&receiver.received()[0], &job);
 }
+
+#[tokio::test]
+async fn a_receiver_that_answers_nobody_keeps_no_job_of_another_sink_waiting() {
+    let stage = Stage::new().await;
+    let receiver = receiver(Vec::new(), |_| Reply::raw("").then(Then::Stall)).await;
+    let more = format!(
+        "pipelines = 2\n[sinks.hook]\nkind = \"webhook\"\nwebhook.url = {:?}\n[queues.{QUEUE}]\nsinks = [\"hook\"]\n",
+        receiver.url("/hook")
+    );
+    let _watcher = stage.world.start_member(stage.program(&more), "w").await.unwrap();
+    let caught = [stage.processed(1).await, stage.processed(1).await];
+    eventually("both pipelines wait for the receiver", SOON, async || {
+        let received = receiver.received().len();
+        anyhow::ensure!(received == 2, "{received}");
+        Ok(())
+    })
+    .await;
+    let other = stage.processed_in("other", 3).await;
+    stage.gone(&other).await;
+    for job in &caught {
+        assert!(stage.look(job).await.is_some());
+    }
+}
