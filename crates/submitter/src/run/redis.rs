@@ -118,8 +118,13 @@ impl RedisIntake {
                 seen = self.adopt(&shelf, &seen).await?;
                 looked = Some(Instant::now());
             }
+            // In turn: a place that is filled as fast as it is emptied keeps nothing from what stands elsewhere.
+            let mut is_more = false;
             for place in &self.places {
-                self.empty(&shelf, place).await?;
+                is_more |= self.take(&shelf, place).await?;
+            }
+            if is_more {
+                continue;
             }
             let wait = self.hall.settings.borrow().of_queue(&self.queue).max_wait;
             stop.unless_requested(sleep(wait.max(WAIT_MIN))).await;
@@ -144,31 +149,29 @@ impl RedisIntake {
         Ok(left)
     }
 
-    /// Takes and submits until there is nothing left in a place.
-    async fn empty(&self, shelf: &Shelf, place: &Place) -> Result<(), StoreError> {
+    /// Takes what makes one job, and submits it. Whether there is more in that place.
+    async fn take(&self, shelf: &Shelf, place: &Place) -> Result<bool, StoreError> {
         let (stop, gate) = (&self.hall.stop, &self.hall.desk.gate);
-        while stop.unless_requested(gate.admit()).await.is_some() {
-            let Ok(id) = JobId::new(chance::fresh_id()) else {
-                break;
-            };
-            let taken = shelf.take(place, &id, &self.queue, self.most()).await?;
-            if taken.refused > 0 {
-                self.answers.of("redis", "refused").inc_by(taken.refused);
-                warn!(
-                    key = place.key(),
-                    refused = taken.refused,
-                    "what is no task, or longer than a task may be, was put aside"
-                );
-            }
-            if taken.tasks > 0 {
-                drill::point("taken");
-                self.submit(shelf, &id, &self.queue).await?;
-            }
-            if !taken.is_more {
-                break;
-            }
+        if stop.unless_requested(gate.admit()).await.is_none() {
+            return Ok(false);
         }
-        Ok(())
+        let Ok(id) = JobId::new(chance::fresh_id()) else {
+            return Ok(false);
+        };
+        let taken = shelf.take(place, &id, &self.queue, self.most()).await?;
+        if taken.refused > 0 {
+            self.answers.of("redis", "refused").inc_by(taken.refused);
+            warn!(
+                key = place.key(),
+                refused = taken.refused,
+                "what is no task, or longer than a task may be, was put aside"
+            );
+        }
+        if taken.tasks > 0 {
+            drill::point("taken");
+            self.submit(shelf, &id, &self.queue).await?;
+        }
+        Ok(taken.is_more)
     }
 
     fn most(&self) -> Most {

@@ -229,3 +229,45 @@ async fn something_else_under_the_key_is_said_and_waited_out() {
     jobs(&world, 1).await;
     assert_each_once(&world, 10).await;
 }
+
+#[tokio::test]
+async fn a_long_list_does_not_keep_a_stream_waiting() {
+    let world = World::shared().await.unwrap();
+    push(&world, 500).await;
+    let mut redis = world.redis().await.unwrap();
+    redis::cmd("XADD")
+        .arg(stream(&world))
+        .arg(&["*", "task", "500"])
+        .query_async::<()>(&mut redis)
+        .await
+        .unwrap();
+    let _service = serve(&world, &tables(&world)).await;
+    // Their ids are in the order of the batches, but for those of one millisecond.
+    let earlier = jobs(&world, 51).await.into_iter().take(25);
+    let mut tasks = Vec::new();
+    for id in earlier {
+        tasks.extend(task_texts(&world, &id).await);
+    }
+    assert!(tasks.contains(&"500".to_owned()), "{tasks:?}");
+    assert_each_once(&world, 501).await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_taking_failed_in_the_middle_is_found() {
+    let world = World::shared().await.unwrap();
+    let mut redis = world.redis().await.unwrap();
+    let put_aside = format!("{}:refused", list(&world));
+    redis.set::<_, _, ()>(&put_aside, "no list").await.unwrap();
+    redis
+        .rpush::<_, _, ()>(list(&world), &["0", &"x".repeat(21), "1"])
+        .await
+        .unwrap();
+    let _service = serve(&world, &tables(&world)).await;
+    // The first was taken when the second could not be put aside.
+    jobs(&world, 1).await;
+    assert_each_once(&world, 1).await;
+    redis.del::<_, ()>(&put_aside).await.unwrap();
+    jobs(&world, 2).await;
+    taken(&world).await;
+    assert_each_once(&world, 2).await;
+}

@@ -18,6 +18,9 @@ use redis::{AsyncCommands as _, Script, aio::MultiplexedConnection};
 /// Most tasks that one step takes: it holds Redis up for some milliseconds.
 const TAKEN_MAX: u64 = 10_000;
 
+/// Most bytes that one step takes, unless a single task has more: a batch is read back whole.
+const TAKEN_BYTES_MAX: u64 = 64 << 20;
+
 /// The group by which a stream remembers what was taken.
 const GROUP: &str = "distjob";
 
@@ -118,7 +121,7 @@ impl Shelf {
         call.arg(id.as_str())
             .arg(queue.as_str())
             .arg(most.tasks.min(TAKEN_MAX))
-            .arg(most.bytes)
+            .arg(most.bytes.min(TAKEN_BYTES_MAX))
             .arg(most.task_bytes);
         if let Place::Stream(_) = place {
             call.arg(GROUP);

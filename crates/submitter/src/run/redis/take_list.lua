@@ -4,7 +4,8 @@
 -- ARGV  1 batch's id  2 queue  3 most tasks  4 most bytes, unless a single task has more  5 most bytes in a task
 -- Returns  {tasks of the batch, refused now, left in the list}
 --
--- A batch never changes once it is there: taken again under its id it is only counted.
+-- A batch never changes once it is there: taken again under its id it is only counted. It is named before the first task
+-- comes into it: what was done by a script that fails stays done, and a batch without a name would never be found.
 
 local tasks = redis.call('LLEN', KEYS[2])
 local refused = 0
@@ -22,13 +23,13 @@ if tasks == 0 then
       if tasks > 0 and #task > room then
         break
       end
+      if tasks == 0 then
+        redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+      end
       redis.call('LMOVE', KEYS[1], KEYS[2], 'LEFT', 'RIGHT')
       room = room - #task
       tasks = tasks + 1
     end
-  end
-  if tasks > 0 then
-    redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
   end
 end
 return { tasks, refused, redis.call('LLEN', KEYS[1]) }

@@ -5,7 +5,8 @@
 -- ARGV  1 batch's id  2 queue  3 most tasks  4 most bytes, about  5 most bytes in a task  6 group
 -- Returns  {tasks of the batch, refused now, 1 when there may be more}
 --
--- A batch never changes once it is there: taken again under its id it is only counted. What is refused stays pending in
+-- A batch never changes once it is there: taken again under its id it is only counted. It is named before the first task
+-- comes into it: what was done by a script that fails stays done, and a batch without a name would never be found. What is refused stays pending in
 -- the group, for a person to look at.
 
 local AT_ONCE = 16
@@ -36,6 +37,9 @@ if tasks == 0 then
     for _, entry in ipairs(given[1][2]) do
       local task = task_of(entry[2])
       if task and #task <= longest then
+        if tasks == 0 then
+          redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+        end
         redis.call('RPUSH', KEYS[2], task)
         redis.call('XACK', KEYS[1], ARGV[6], entry[1])
         tasks = tasks + 1
@@ -44,9 +48,6 @@ if tasks == 0 then
         refused = refused + 1
       end
     end
-  end
-  if tasks > 0 then
-    redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
   end
 end
 return { tasks, refused, more }
