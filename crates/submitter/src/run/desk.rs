@@ -33,6 +33,15 @@ pub(crate) enum SubmitError {
     /// It is no input: nothing that is done again would help.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// It would be more jobs than one input may make.
+    #[error(
+        "this makes more than {most} jobs, the most for one input: hand it in in parts, or let the queue's max_tasks and \
+         max_bytes be larger"
+    )]
+    TooMany {
+        /// The most jobs.
+        most: usize,
+    },
     /// Its id was used for something else.
     #[error("the id {id} was used before for another job: {difference}")]
     Taken {

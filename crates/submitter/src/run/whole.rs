@@ -13,6 +13,9 @@ use crate::staging::Staging;
 /// Bytes of tasks that are kept here before they are staged, unless a single task has more.
 const RUN_BYTES_MAX: u64 = 64 << 10;
 
+/// Jobs that one input may make, at most: each is kept in mind until the last of them is staged.
+const PARTS_MAX: usize = 10_000;
+
 /// Whether the ids of an input's jobs may be in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ids {
@@ -64,7 +67,7 @@ impl Whole {
     /// Adds a task behind those before it.
     ///
     /// # Errors
-    /// A store did not take what was added so far. Only [`Whole::abandon`] may follow then, and when it is dropped before
+    /// A store did not take what was added so far, or there are too many for as many jobs as one input may make. Only [`Whole::abandon`] may follow then, and when it is dropped before
     /// it ends.
     pub(crate) async fn add(&mut self, task: Vec<u8>) -> Result<(), SubmitError> {
         let bytes = task.len() as u64;
@@ -89,6 +92,9 @@ impl Whole {
     }
 
     async fn begin_part(&mut self) -> Result<(), SubmitError> {
+        if self.parts.len() >= PARTS_MAX {
+            return Err(SubmitError::TooMany { most: PARTS_MAX });
+        }
         let id = super::desk::part_id(&self.stem, self.parts.len())?;
         let mut staging = self.desk.begin(id, &self.queue)?;
         if self.ids == Ids::Fixed {

@@ -226,6 +226,15 @@ async fn what_makes_no_sense_is_refused_with_its_status() {
 }
 
 #[tokio::test]
+async fn a_body_that_would_be_very_many_jobs_is_refused() {
+    let world = World::shared().await.unwrap();
+    let service = serve(&world, &tables("[queues.primes]\nmax_tasks = 1\n")).await;
+    let many = post(http(&service).await, "/submit/primes", &[], vec![b'\n'; 10_001]).await;
+    assert_eq!((many.status, many.text().contains("10000 jobs")), (413, true));
+    assert!(world.jobs().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_is_sent_to_do_harm_does_none() {
     let world = World::shared().await.unwrap();
     let service = serve(&world, &tables("max_body = \"1KiB\"\ntimeout = \"500ms\"\n")).await;

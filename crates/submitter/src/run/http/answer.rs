@@ -130,6 +130,7 @@ impl From<(Handed, SubmitError)> for Answer {
     fn from((handed, error): (Handed, SubmitError)) -> Self {
         let status = match &error {
             SubmitError::Input(_) | SubmitError::Taken { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            SubmitError::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             SubmitError::Ending => StatusCode::SERVICE_UNAVAILABLE,
             SubmitError::Failed(error) if is_full(error) => StatusCode::TOO_MANY_REQUESTS,
             SubmitError::Failed(error) if Status::of(error) == Status::Unreachable => {
@@ -140,7 +141,7 @@ impl From<(Handed, SubmitError)> for Answer {
         let jobs: Vec<_> = handed.jobs.iter().map(JobId::as_str).collect();
         let answer = Self::new(status, &json!({"error": error.to_string(), "jobs": jobs}));
         match status {
-            StatusCode::UNPROCESSABLE_ENTITY => answer,
+            StatusCode::UNPROCESSABLE_ENTITY | StatusCode::PAYLOAD_TOO_LARGE => answer,
             _ => answer.come_back_after(COME_BACK),
         }
     }
