@@ -17,6 +17,7 @@ use std::{
     io::{self, Write as _},
     os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use distjob_core::QueueName;
@@ -27,6 +28,9 @@ const NAME_BYTES_MAX: usize = 255;
 
 /// Names in the directory that are no queues.
 pub(super) const RESERVED: [&str; 2] = ["done", "rejected"];
+
+/// Held from the look for a free name to its use. Nobody but the one service that looks after the directory takes any.
+static NAMING: Mutex<()> = Mutex::new(());
 
 /// The ending of the file that says why another was rejected.
 const REASON: &str = ".reason";
@@ -92,6 +96,8 @@ impl Place {
     pub(super) fn keep(&self, file: &Path, found: &Found) -> io::Result<()> {
         let directory = below(&self.root.join("done"), found.queue.as_ref());
         fs::create_dir_all(&directory)?;
+        // Two files of one name may come to their ends at once, and a rename asks nobody.
+        let _naming = NAMING.lock().unwrap_or_else(PoisonError::into_inner);
         fs::rename(file, directory.join(free_name(&directory, &found.name, "")))
     }
 
@@ -103,6 +109,7 @@ impl Place {
     pub(super) fn reject(&self, file: &Path, found: &Found, reason: &str) -> io::Result<PathBuf> {
         let directory = below(&self.root.join("rejected"), found.queue.as_ref());
         fs::create_dir_all(&directory)?;
+        let _naming = NAMING.lock().unwrap_or_else(PoisonError::into_inner);
         let name = free_name(&directory, &found.name, REASON);
         let mut reason_name = name.clone();
         reason_name.push(REASON);
@@ -181,6 +188,28 @@ mod tests {
         let rejected = names(&directory.path().join("rejected"));
         assert_eq!(rejected[..2], [b"a".to_vec(), b"a.reason".to_vec()]);
         assert_eq!([&rejected[2][..], b".reason"].concat(), rejected[3]);
+    }
+
+    #[test]
+    fn of_files_of_one_name_that_are_done_at_once_each_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::make(directory.path()).unwrap();
+        let (threads, rounds) = (8, 200);
+        let start = std::sync::Barrier::new(threads);
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (place, start) = (&place, &start);
+                scope.spawn(move || {
+                    for round in 0..rounds {
+                        let file = place.work().join(thread.to_string());
+                        fs::write(&file, "1").unwrap();
+                        start.wait();
+                        place.keep(&file, &found(format!("a{round}").as_bytes())).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(names(&directory.path().join("done")).len(), threads * rounds);
     }
 
     #[test]
