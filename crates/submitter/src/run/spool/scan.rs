@@ -94,16 +94,21 @@ impl Looked {
     }
 
     fn add(&mut self, queue: Option<&QueueName>, entry: &DirEntry, patience: &Patience) {
+        if self.files.len() >= FILES_MAX {
+            // Without a question about each of them: there may be millions.
+            self.is_more = true;
+            return;
+        }
         let found = Found {
             queue: queue.cloned(),
             name: entry.file_name(),
         };
         let Ok(metadata) = entry.metadata() else { return };
-        if self.files.len() >= FILES_MAX || !patience.is_over(&found, &metadata) {
+        if patience.is_over(&found, &metadata) {
+            self.files.push(found);
+        } else {
             self.is_more = true;
-            return;
         }
-        self.files.push(found);
     }
 }
 
