@@ -74,6 +74,13 @@ impl fmt::Display for Relative {
     }
 }
 
+/// Those that were `told`, and behind them the others that tell it themselves.
+fn with_others<'a>(mut told: Vec<&'a JobId>, others: impl Iterator<Item = &'a JobId>) -> Vec<&'a JobId> {
+    let known: BTreeSet<&JobId> = told.iter().copied().collect();
+    told.extend(others.filter(|other| !known.contains(other)));
+    told
+}
+
 fn tasks(count: u64) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} task{plural}")
@@ -106,19 +113,33 @@ impl Family {
         self.jobs.get(id)?.data.as_ref()?.ties.parent.as_ref()
     }
 
-    /// The jobs that follow `id`: as it tells them, then those that only tell it themselves.
+    /// The jobs that follow `id`: as it tells them, then those that only tell it themselves. Looks at all jobs.
     #[must_use]
     pub fn follow_ups(&self, id: &JobId) -> Vec<&JobId> {
-        let told = self.jobs.get(id).and_then(|job| job.data.as_ref());
-        let mut follow_ups: Vec<&JobId> = told
-            .map(|data| data.ties.then.iter().collect())
-            .unwrap_or_default();
-        for other in self.jobs.keys() {
-            if self.parent(other) == Some(id) && !follow_ups.contains(&other) {
-                follow_ups.push(other);
+        let told = self.told(id).collect();
+        let telling = self.jobs.keys().filter(|other| self.parent(other) == Some(id));
+        with_others(told, telling)
+    }
+
+    /// The jobs that follow each job, as [`Family::follow_ups`] has them; each job is looked at once.
+    fn descent(&self) -> BTreeMap<&JobId, Vec<&JobId>> {
+        let mut telling: BTreeMap<&JobId, Vec<&JobId>> = BTreeMap::new();
+        for id in self.jobs.keys() {
+            if let Some(parent) = self.parent(id) {
+                telling.entry(parent).or_default().push(id);
             }
         }
-        follow_ups
+        let follow_ups = |id| {
+            let telling = telling.get(id).into_iter().flatten().copied();
+            (id, with_others(self.told(id).collect(), telling))
+        };
+        self.jobs.keys().map(follow_ups).collect()
+    }
+
+    /// The jobs that follow `id` as it tells them itself.
+    fn told(&self, id: &JobId) -> impl Iterator<Item = &JobId> {
+        let told = self.jobs.get(id).and_then(|job| job.data.as_ref());
+        told.into_iter().flat_map(|data| &data.ties.then)
     }
 
     /// The first of the jobs that `id` follows, or itself.
@@ -175,10 +196,10 @@ impl Family {
     #[must_use]
     pub fn mermaid(&self) -> String {
         let mut text = "flowchart LR\n".to_owned();
-        let named = self
-            .jobs
-            .keys()
-            .flat_map(|id| self.follow_ups(id).into_iter().chain(self.parent(id)));
+        let descent = self.descent();
+        let named = descent
+            .iter()
+            .flat_map(|(id, follow_ups)| follow_ups.iter().copied().chain(self.parent(id)));
         let ids: BTreeSet<&JobId> = self.jobs.keys().chain(named).collect();
         let number: BTreeMap<&JobId, usize> = ids.iter().enumerate().map(|(n, id)| (*id, n)).collect();
         for (id, n) in &number {
@@ -204,7 +225,7 @@ impl Family {
             if let Some(group) = data(id).and_then(|data| data.ties.joins.as_ref()) {
                 let _ = writeln!(text, "    g{} --> n{n}", hexagon[group]);
             }
-            for follow_up in self.follow_ups(id) {
+            for follow_up in descent.get(id).into_iter().flatten() {
                 // What joins a group follows the group.
                 if data(follow_up).is_none_or(|data| data.ties.joins.is_none()) {
                     let _ = writeln!(text, "    n{n} --> n{}", number[follow_up]);
@@ -309,6 +330,21 @@ flowchart LR
     g0 --> n3
 "
         );
+    }
+
+    #[test]
+    fn a_chart_of_a_hundred_thousand_jobs_looks_at_each_once() {
+        let count = 100_000;
+        let relative = |n: usize| Relative {
+            data: JobData::parse(format!("subm=1;parent=j{}", n / 2).as_bytes()).ok(),
+            is_gone: false,
+            committed: None,
+        };
+        let family = Family {
+            jobs: (0..count).map(|n| (id(&format!("j{n}")), relative(n))).collect(),
+            groups: BTreeMap::new(),
+        };
+        assert_eq!(family.mermaid().matches("-->").count(), count);
     }
 
     #[test]
