@@ -63,7 +63,7 @@ pub enum Command {
     Skip {
         /// The job
         id: JobId,
-        /// The sink's name in the watchers' configuration; the one of the table [sink] is called default
+        /// The sink's name in the watchers' configuration; the one of the table `[sink]` is called default
         sink: SinkName,
     },
     /// Wait until the jobs are delivered; the status tells success

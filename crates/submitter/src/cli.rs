@@ -34,7 +34,7 @@ enum Command {
     /// Serve: take tasks in where they arise, and make jobs of them, until asked to stop
     ///
     /// Files that are moved into a directory, lines over a socket, HTTP requests, items of a list or a stream in Redis: what
-    /// a place was given to in the tables below [run]. What was acknowledged is safe.
+    /// a place was given to in the tables below `[run]`. What was acknowledged is safe.
     Run,
 }
 

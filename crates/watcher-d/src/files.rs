@@ -2,7 +2,7 @@
 //!
 //! Spool and directory sinks write under temporary names in a directory `.partial`: `<id>.<born>.<member>.<…>`. The name
 //! carries the member as leases carry it, with its birth, so that the proof of death that goes for leases goes for
-//! leftovers, too ([`sweep`]).
+//! leftovers, too ([`sweep()`]).
 
 mod partial;
 mod sweep;

@@ -1,7 +1,7 @@
 //! The daemon that delivers the results of distjob's jobs.
 //!
 //! Reading order: [`run`], `server` (the loop of one term), `pipeline` (one job from its lock to its end), [`spool`] (how
-//! its result is put together: [`format`], [`archive`], [`name`]), [`sink`] (where that goes), `attempts` (what is tried
+//! its result is put together: [`mod@format`], [`archive`], [`name`]), [`sink`] (where that goes), `attempts` (what is tried
 //! again, and when).
 //!
 //! **Architecture invariants:** nothing here decides what an answer of the store means; that is
