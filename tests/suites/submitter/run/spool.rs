@@ -294,6 +294,17 @@ async fn a_death_at_any_point_makes_each_job_of_a_file_once() {
     }
 }
 
+/// Lets both stores forget a job.
+async fn forget(world: &World, id: &str) {
+    let zk = world.zk().await.unwrap();
+    zk.delete(&world.path(&format!("jobs/{id}")), None).await.unwrap();
+    let mut redis = world.redis().await.unwrap();
+    for kind in ["meta", "tasks"] {
+        let key = format!("{}{{{id}}}:{kind}", world.prefix());
+        redis::AsyncCommands::del::<_, ()>(&mut redis, key).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_job_that_was_noted_is_not_made_again_although_the_stores_have_forgotten_it() {
     let world = World::shared().await.unwrap();
@@ -303,19 +314,46 @@ async fn a_job_that_was_noted_is_not_made_again_although_the_stores_have_forgott
     spool.drop("a", "1\n2\n");
     assert_eq!(service.wait(SOON).await.unwrap().code(), None);
     // As long after its end, when its tombstone is gone too.
-    let zk = world.zk().await.unwrap();
     for id in jobs(&world, 2).await {
-        zk.delete(&world.path(&format!("jobs/{id}")), None).await.unwrap();
-        let mut redis = world.redis().await.unwrap();
-        for kind in ["meta", "tasks"] {
-            let key = format!("{}{{{id}}}:{kind}", world.prefix());
-            redis::AsyncCommands::del::<_, ()>(&mut redis, key).await.unwrap();
-        }
+        forget(&world, &id).await;
     }
     let service = serve(&world, &tables).await;
     spool.has("done", &["a"]).await;
     assert!(world.jobs().await.unwrap().is_empty());
     assert!(service.stderr().contains("before=2"));
+}
+
+#[tokio::test]
+async fn a_job_that_was_noted_is_not_made_again_by_a_later_attempt_of_the_same_service() {
+    let world = World::shared().await.unwrap();
+    let spool = Spool::of(&world);
+    let proxy = world.redis_proxy().await.unwrap();
+    let tables = spool.hasty() + "[queue]\nmax_tasks = 1\n[submitter]\ntimeout = \"1s\"\n";
+    let program = program(&world, &tables).redis_at(proxy.addr());
+    let points = "spool-committed=stop,spool-submitted=kill";
+    let service = start(&world, program.env("DISTJOB_TEST_POINTS", points));
+    spool.drop("a", "1\n2\n3\n");
+    stopped(&service).await;
+    proxy.refuse().await;
+    proxy.cut();
+    service.resume().unwrap();
+    service
+        .wait_log("trying again until it is safe", SOON)
+        .await
+        .unwrap();
+    forget(&world, &jobs(&world, 1).await[0]).await;
+    proxy.accept().await.unwrap();
+    assert_eq!(service.wait(SOON).await.unwrap().code(), None);
+
+    let made: Vec<_> = world.jobs().await.unwrap().into_keys().collect();
+    assert_eq!(made.len(), 2, "{made:?}");
+    let stem = made[0].trim_end_matches("-0002");
+    let claim = spool.names(".work").into_iter().find(|name| name != "lock");
+    let notes = spool.root.join(".work").join(claim.unwrap()).join("jobs");
+    assert_eq!(
+        fs::read_to_string(notes).unwrap(),
+        format!("{stem}\n{stem}-0002\n{stem}-0003\n")
+    );
 }
 
 #[tokio::test]

@@ -112,14 +112,19 @@ impl Desktop {
         let bad = |error: distjob_core::NameError| Obstacle::Bad(error.to_string());
         let stem = id_of(&sum).map_err(bad)?;
         let desk = &self.hall.desk;
-        let known = claim.noted()?;
-        let series = Series {
-            stem: &stem,
-            queue: &claim.plan.queue,
-            known: &known,
-        };
         let attempt = || async {
-            let file = open(&claim.file()).map_err(|error| SubmitError::Input(InputError::Read(0, error)))?;
+            // In each attempt anew: the one before may have made jobs, and the stores may forget those until they answer
+            // again. It also keeps a job from being noted twice.
+            let known = claim.noted().map_err(|error| SubmitError::Failed(error.into()))?;
+            let series = Series {
+                stem: &stem,
+                queue: &claim.plan.queue,
+                known: &known,
+            };
+            let file = open(&claim.file()).map_err(|error| match is_passing(&error) {
+                true => SubmitError::Failed(error.into()),
+                false => SubmitError::Input(InputError::Read(0, error)),
+            })?;
             let input = Input::summed_file(file, &words(claim), sum, desk.settings.max_task_bytes);
             let feed = input
                 .feed(&desk.settings, claim.plan.cut())
@@ -271,14 +276,23 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// A file that cannot be read is bad, unless it is this process that has too much in hand.
+/// A file that cannot be read is bad, unless that will pass.
 fn judge_read(line: u64, error: io::Error) -> Obstacle {
-    let errno = Errno::from_io_error(&error);
-    match errno {
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR) => Obstacle::Refused(error),
-        _ if line == 0 => Obstacle::Bad(format!("it cannot be read: {error}")),
-        _ => Obstacle::Bad(format!("line {line} cannot be read: {error}")),
+    if is_passing(&error) {
+        return Obstacle::Refused(error);
     }
+    Obstacle::Bad(match line {
+        0 => format!("it cannot be read: {error}"),
+        _ => format!("line {line} cannot be read: {error}"),
+    })
+}
+
+/// Whether it says nothing of the file, but that this process or the machine has too much in hand.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR)
+    )
 }
 
 /// A file as messages call it: its name may be anything.
