@@ -16,7 +16,7 @@
 //! be given a script that it forgot.
 //!
 //! # What the server must be
-//! Redis 7.0 or later, or Valkey, with `maxmemory-policy noeviction`. Only `push` is refused when memory is short:
+//! Redis 7.0 or later, or Valkey, with `maxmemory-policy noeviction`. Only a `push` of tasks is refused when memory is short:
 //! everything else is what makes memory free again. The scripts do not declare themselves read-only even where they
 //! are, on purpose: a server that was demoted to a replica then refuses them instead of answering from the past.
 

@@ -265,6 +265,15 @@ async fn without_memory_nothing_is_pushed_but_jobs_are_finished_and_dropped() {
     };
     let error = fixture.store.push(&fixture.id, &request).await.unwrap_err();
     assert!(error.is_out_of_memory(), "{error:?}");
+    // What is there already lives on, and goes when nobody needs it.
+    let touch = PushRequest {
+        tasks: &[],
+        ..request
+    };
+    assert_eq!(
+        fixture.store.push(&fixture.id, &touch).await.unwrap(),
+        Push::Ok(0)
+    );
 
     fixture.lease(&a, 4, &[]).await;
     let free = fixture

@@ -15,6 +15,9 @@ pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(Scripts::new);
 /// One of them all, under the name of its file.
 pub(super) struct Scripts {
     pub(super) push: Script,
+    /// The same for a push of nothing, which stores nothing: whoever keeps a list alive to the end of a job, or lets one go,
+    /// makes memory free.
+    pub(super) touch: Script,
     pub(super) open: Script,
     pub(super) claim: Script,
     pub(super) commit: Script,
@@ -40,6 +43,7 @@ impl Scripts {
         let vital = |body| Script::new(GOES_ON_WITHOUT_MEMORY, body);
         Self {
             push: careful(include_str!("lua/push.lua")),
+            touch: vital(include_str!("lua/push.lua")),
             open: vital(include_str!("lua/open.lua")),
             claim: vital(include_str!("lua/claim.lua")),
             commit: vital(include_str!("lua/commit.lua")),
@@ -56,9 +60,10 @@ impl Scripts {
 }
 
 impl Scripts {
-    fn all(&self) -> [(&'static str, &Script); 12] {
+    fn all(&self) -> [(&'static str, &Script); 13] {
         [
             ("push", &self.push),
+            ("touch", &self.touch),
             ("open", &self.open),
             ("claim", &self.claim),
             ("commit", &self.commit),

@@ -179,7 +179,11 @@ impl Redis {
         ttl_s: u64,
         tasks: &[Vec<u8>],
     ) -> Answer<Push> {
-        self.script("push", Access::Grows, id, |job, _| {
+        let access = match tasks.is_empty() {
+            true => Access::Script,
+            false => Access::Grows,
+        };
+        self.script("push", access, id, |job, _| {
             let answer = job.model.push(&PushRequest {
                 source: token,
                 offset,

@@ -22,7 +22,10 @@ impl Line for RedisLine {
     fn push<'a>(&'a self, id: &'a JobId, request: &'a PushRequest<'a>) -> Reply<'a, Push> {
         let list = self.keys.source(id, &Source::Staged(request.source.clone()));
         let bytes = request.tasks.iter().map(Vec::len).sum::<usize>() + 128;
-        let script = &SCRIPTS.push;
+        let script = match request.tasks.is_empty() {
+            true => &SCRIPTS.touch,
+            false => &SCRIPTS.push,
+        };
         let mut cmd = script.on([&list, &self.keys.job(id).meta], request.tasks.len() + 3, bytes);
         cmd.arg(request.source.as_str())
             .arg(request.offset)
