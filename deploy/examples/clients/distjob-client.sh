@@ -46,8 +46,10 @@ push() {
     token=$(tr -d - </proc/sys/kernel/random/uuid)
     list="$prefix{$id}:in:$token"
     LC_ALL=C awk -v list="$list" '
+        # The first with its time to live at once: a connection that breaks between the two would leave a list for ever.
+        NR == 1 { printf "*1\r\n$5\r\nMULTI\r\n" }
         { printf "*3\r\n$5\r\nRPUSH\r\n$%d\r\n%s\r\n$%d\r\n%s\r\n", length(list), list, length($0), $0 }
-        NR == 1 { printf "*3\r\n$6\r\nEXPIRE\r\n$%d\r\n%s\r\n$5\r\n86400\r\n", length(list), list }
+        NR == 1 { printf "*3\r\n$6\r\nEXPIRE\r\n$%d\r\n%s\r\n$5\r\n86400\r\n*1\r\n$4\r\nEXEC\r\n", length(list), list }
     ' "$tasks" | store --pipe >/dev/null 2>&1 && length=$(store LLEN "$list") && [ "$length" = "$count" ]
 }
 
