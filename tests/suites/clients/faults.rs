@@ -113,6 +113,27 @@ async fn the_shell_client_starts_anew_when_its_connection_breaks() {
 }
 
 #[tokio::test]
+async fn what_the_shell_client_pushed_in_vain_has_a_time_to_live() {
+    let world = calm_world().await;
+    let _crew = crew(&world).await;
+    let proxy = world.redis_proxy().await.unwrap();
+    let fault = proxy.lose_request("EXPIRE");
+    let (id, input) = (world.job_id("shell"), input(&world, 10));
+    let program = at_redis(Client::Shell.program(&world), proxy.addr());
+    let client = start(&world, Client::Shell.submit(program, &id, &input));
+    assert_eq!(client.succeeded(SOON).await.unwrap(), [&*id]);
+    assert_eq!(fault.fires(), 1);
+    let mut redis = world.redis().await.unwrap();
+    let staged = format!("{}{{{id}}}:in:*", world.prefix());
+    let left: Vec<String> = redis::AsyncCommands::keys(&mut redis, staged).await.unwrap();
+    for key in left {
+        // -2: it has been opened meanwhile, or has expired.
+        let ttl: i64 = redis::AsyncCommands::ttl(&mut redis, &key).await.unwrap();
+        assert!(ttl != -1, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn an_unclear_create_makes_one_job() {
     let world = calm_world().await;
     found(&world).await;
