@@ -99,7 +99,7 @@ class Client:
         job with a `deadline_ms` (milliseconds since 1970) that have not ended by then are recorded as failed.
         """
         id, token = id or uuid.uuid4().hex, uuid.uuid4().hex
-        staged = f"{self.prefix}{{{id}}}:in:{token}"
+        staged = self._key(id, f"in:{token}")
         count = self._push(staged, tasks)
         data = f"subm={count};queue={queue};from={token}"
         if deadline_ms is not None:
@@ -107,9 +107,14 @@ class Client:
         life = self._create(id, token, data.encode())
         if life is None:
             self._again(lambda: self.store.unlink(staged))
+            self._vouch(id)
             return Job(id, False)
         if life and count:
-            self._open(id, life, staged, token, count)
+            try:
+                self._open(id, life, token, count)
+            except Failed:
+                self._take_back(id, life)
+                raise
         return Job(id, True)
 
     def _push(self, staged, tasks):
@@ -161,9 +166,24 @@ class Client:
             except kazoo.NoNodeError:
                 pass  # there, and gone before it could be read: look again
 
-    def _open(self, id, life, staged, token, count):
+    def _vouch(self, id):
+        """Makes the job of another attempt safe, which may have died before it could: the tasks would expire."""
+
+        def look():
+            try:
+                return self._ask(self.ledger.get_async, f"{self.jobs}/{id}")
+            except kazoo.NoNodeError:
+                return None  # over
+
+        found = self._again(look)
+        if found and found[0].startswith(b"subm="):
+            said = fields(found[0])
+            if "from" in said and int(said["count"]):
+                self._open(id, life(found[1]), said["from"], int(said["count"]))
+
+    def _open(self, id, life, token, count):
         """Makes the list the job's own, or sees that somebody did. What was staged expires, what is open does not."""
-        meta, owned = self._key(id, "meta"), self._key(id, "tasks")
+        staged, meta, owned = (self._key(id, name) for name in (f"in:{token}", "meta", "tasks"))
 
         def open_it(pipe):
             length = pipe.llen(staged)
@@ -180,11 +200,7 @@ class Client:
             numbers = {"n": count, "cursor": 0, "committed": 0, "failed": 0}
             pipe.hset(meta, mapping={"J": life, "state": "open", "source": token, **numbers})
 
-        try:
-            self._again(lambda: self.store.transaction(open_it, meta, staged))
-        except Failed:
-            self._take_back(id, life)
-            raise
+        self._again(lambda: self.store.transaction(open_it, meta, staged))
 
     def _take_back(self, id, created):
         """Cancels a job that will never have its tasks."""

@@ -59,6 +59,33 @@ async fn submitting_again_under_an_id_changes_nothing_before_the_job_is_done_and
 }
 
 #[tokio::test]
+async fn a_job_whose_submitter_died_before_it_was_open_is_opened_by_who_submits_it_again() {
+    let world = calm_world().await;
+    found(&world).await;
+    let (id, input) = (world.job_id("orphan"), input(&world, 200));
+    let key = |name: &str| format!("{}{{{id}}}:{name}", world.prefix());
+    let mut redis = world.redis().await.unwrap();
+    redis
+        .rpush::<_, _, ()>(key("in:theirs"), &["1", "2", "3"])
+        .await
+        .unwrap();
+    redis.expire::<_, ()>(key("in:theirs"), 60).await.unwrap();
+    world.create_job(&id, "subm=3;from=theirs").await.unwrap();
+    assert!(Client::Python.submitted(&world, &id, &input).await.is_empty());
+    let source: String = redis.hget(key("meta"), "source").await.unwrap();
+    let (tasks, ttl): (Vec<String>, i64) = (
+        redis.lrange(key("tasks"), 0, -1).await.unwrap(),
+        redis.ttl(key("tasks")).await.unwrap(),
+    );
+    assert_eq!(
+        (&*source, tasks, ttl),
+        ("theirs", vec!["1".into(), "2".into(), "3".into()], -1)
+    );
+    let _crew = crew(&world).await;
+    assert_eq!(Client::Python.waited(&world, &id).await, ["succeeded"]);
+}
+
+#[tokio::test]
 async fn of_many_that_submit_under_one_id_at_once_one_makes_the_job() {
     let world = calm_world().await;
     found(&world).await;
