@@ -2,7 +2,8 @@
 //!
 //! What is filled in is made of letters, digits, `_` and `-`, and so is, with `.` and `=`, what stands between. No part
 //! between two slashes is empty or begins with a dot. So a name never leads out of a sink, never meets what a sink keeps
-//! there for itself, and is the same path in a directory, in a bucket and in a URL.
+//! there for itself, and is the same path in a directory, in a bucket and in a URL. Between two placeholders whose values
+//! have no certain length stands a character that no value has: no two jobs have one name for different values.
 
 use std::fmt;
 
@@ -49,6 +50,11 @@ impl Place {
 
     const fn as_str(self) -> &'static str {
         Self::ALL[self as usize].0
+    }
+
+    /// Whether all its values are equally long.
+    const fn has_certain_length(self) -> bool {
+        matches!(self, Self::Life | Self::Date | Self::Hour)
     }
 }
 
@@ -115,7 +121,25 @@ impl NameTemplate {
                 return Err(NameTemplateError("more than two of them stand in one part"));
             }
         }
-        Ok(())
+        match self.is_ambiguous() {
+            true => Err(NameTemplateError(
+                "between {queue}, {id} and {conclusion} must stand a \"/\", \".\" or \"=\": two jobs could have one name",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether nothing tells where a value of uncertain length ends and the next begins.
+    fn is_ambiguous(&self) -> bool {
+        let mut is_open = false;
+        self.0.iter().any(|piece| match piece {
+            Piece::Text(text) => {
+                is_open &= !text.contains(['/', '.', '=']);
+                false
+            }
+            Piece::Place(place) if place.has_certain_length() => false,
+            Piece::Place(_) => std::mem::replace(&mut is_open, true),
+        })
     }
 
     /// The name of the result of job `id`, without endings: always the same for a job that came to the same.
@@ -236,6 +260,9 @@ mod tests {
             ("{id}\n", "another character"),
             ("a}/{id}", "another character"),
             ("{id}-{queue}-{conclusion}", "more than two"),
+            // Queue a-b and id c, or queue a and id b-c.
+            ("{queue}-{id}", "two jobs could have one name"),
+            ("{queue}{date}/{id}{conclusion}", "two jobs could have one name"),
         ] {
             let error = NameTemplate::parse(text).unwrap_err().to_string();
             assert!(error.contains(why), "{text:?}: {error}");
