@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use futures::future::join_all;
 use harness::{Process, World, eventually};
 
 use crate::load::{
@@ -138,17 +139,20 @@ async fn executors_asked_to_stop_under_load_leave_nothing_to_be_run_twice() {
     };
     let leaving = [start("executor-1").await, start("executor-2").await];
     let _watcher = world.start_member(watcher(&world, ""), "watcher").await.unwrap();
-    let jobs = submitted(&world, 6, 2_000).await;
-    in_full_swing(&world, &jobs).await;
     let _next = start("executor-3").await;
+    let jobs = submitted(&world, 6, 3_000).await;
+    in_full_swing(&world, &jobs).await;
+    // Both while there is work, however long the first takes to leave.
     for executor in &leaving {
         let name = world.member_of(executor).await.unwrap().unwrap().name;
         holds_a_lease(&world, &name).await;
-        executor.stop(Duration::from_secs(10)).await.unwrap();
+    }
+    for left in join_all(leaving.iter().map(|executor| executor.stop(SOON))).await {
+        left.unwrap();
     }
     all_right(&world, &jobs).await;
     let listed = fs::read_to_string(&executions).unwrap();
-    assert_eq!(listed.lines().count(), 12_000, "executions");
+    assert_eq!(listed.lines().count(), 18_000, "executions");
 }
 
 #[tokio::test]
