@@ -1,6 +1,6 @@
 //! A bucket of an S3-compatible server.
 
-use harness::{Program, S3};
+use harness::{Process, Program, S3};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -29,6 +29,12 @@ impl Store {
             self.s3.options()
         );
         stage.program(&sink("objects", &objects))
+    }
+
+    /// Starts such a watcher under this name, and returns when it has registered.
+    async fn watched(&self, stage: &Stage, name: &str) -> Process {
+        let program = self.watcher(stage);
+        stage.world.start_member(program, name).await.unwrap()
     }
 
     async fn object(&self, job: &Job, ending: &str) -> Option<Vec<u8>> {
@@ -75,11 +81,7 @@ async fn a_result_is_an_object_with_its_manifest_beside_it() {
     let (stage, store) = (Stage::new().await, Store::start().await);
     store.s3.make_bucket("results").await.unwrap();
     let job = stage.processed(50).await;
-    let _watcher = stage
-        .world
-        .start_member(store.watcher(&stage), "w")
-        .await
-        .unwrap();
+    let _watcher = store.watched(&stage, "w").await;
     stage.gone(&job).await;
     store.has(&job).await;
     spool_is_empty(&stage).await;
@@ -91,11 +93,7 @@ async fn a_large_result_goes_in_parts() {
     store.s3.make_bucket("results").await.unwrap();
     let mut job = large(&stage).await;
     stage.set(&mut job, distjob_core::JobState::Processed).await;
-    let _watcher = stage
-        .world
-        .start_member(store.watcher(&stage), "w")
-        .await
-        .unwrap();
+    let _watcher = store.watched(&stage, "w").await;
     stage.gone(&job).await;
     store.has(&job).await;
     assert!(store.s3.unfinished("results").await.unwrap().is_empty());
@@ -113,11 +111,7 @@ async fn a_watcher_that_dies_between_parts_leaves_nothing_that_anybody_sees_and_
     assert_eq!(store.object(&job, "jsonl").await, None);
     assert_eq!(store.s3.unfinished("results").await.unwrap().len(), 1);
 
-    let _next = stage
-        .world
-        .start_member(store.watcher(&stage), "next")
-        .await
-        .unwrap();
+    let _next = store.watched(&stage, "next").await;
     stage.gone(&job).await;
     store.has(&job).await;
 }
@@ -135,11 +129,7 @@ async fn a_watcher_that_dies_behind_the_last_part_delivers_the_same_again() {
     store.has(&job).await;
     let first = store.object(&job, "jsonl").await;
 
-    let _next = stage
-        .world
-        .start_member(store.watcher(&stage), "next")
-        .await
-        .unwrap();
+    let _next = store.watched(&stage, "next").await;
     stage.gone(&job).await;
     store.has(&job).await;
     assert_eq!(store.object(&job, "jsonl").await, first);
@@ -149,11 +139,7 @@ async fn a_watcher_that_dies_behind_the_last_part_delivers_the_same_again() {
 async fn a_bucket_that_is_missing_is_named_and_tried_until_it_is_there() {
     let (stage, store) = (Stage::new().await, Store::start().await);
     let job = stage.processed(5).await;
-    let watcher = stage
-        .world
-        .start_member(store.watcher(&stage), "w")
-        .await
-        .unwrap();
+    let watcher = store.watched(&stage, "w").await;
     let said = watcher.wait_log("s3://results/a/b/", SOON).await.unwrap();
     assert!(said.contains("NoSuchBucket") || said.contains("404"), "{said}");
     store.s3.make_bucket("results").await.unwrap();
@@ -166,11 +152,7 @@ async fn a_store_that_is_away_is_tried_until_it_is_back() {
     let (stage, store) = (Stage::new().await, Store::start().await);
     store.s3.kill().await.unwrap();
     let job = stage.processed(5).await;
-    let watcher = stage
-        .world
-        .start_member(store.watcher(&stage), "w")
-        .await
-        .unwrap();
+    let watcher = store.watched(&stage, "w").await;
     watcher.wait_log("s3://results/a/b/", SOON).await.unwrap();
     store.s3.start().await.unwrap();
     store.s3.make_bucket("results").await.unwrap();

@@ -7,7 +7,7 @@ use harness::{Received, Receiver, Reply, Then};
 
 use super::{is_whole, name, receiver, sink, spool_is_empty};
 use crate::SOON;
-use crate::stage::{QUEUE, Stage};
+use crate::stage::{Job, QUEUE, Stage};
 
 /// What is on the server: files with their content, directories without.
 type Files = Arc<Mutex<BTreeMap<String, Option<Vec<u8>>>>>;
@@ -33,6 +33,12 @@ fn dav(files: &Files, request: &Received) -> Reply {
         _ => 405,
     };
     Reply::status(status, &[], "")
+}
+
+/// Whether the result of a job is on the server.
+fn has(files: &Files, job: &Job) -> bool {
+    let path = format!("/dav/{}.jsonl", name(job));
+    files.lock().unwrap().contains_key(&path)
 }
 
 /// Such a server, after these replies.
@@ -96,12 +102,7 @@ async fn what_a_server_says_is_in_the_log_and_the_delivery_is_repeated() {
     let said = watcher.wait_log("the answer was 507", SOON).await.unwrap();
     assert!(said.contains("the disk is full"), "{said}");
     stage.gone(&job).await;
-    assert!(
-        files
-            .lock()
-            .unwrap()
-            .contains_key(&format!("/dav/{}.jsonl", name(&job)))
-    );
+    assert!(has(&files, &job));
 }
 
 #[tokio::test]
@@ -113,12 +114,7 @@ async fn a_server_that_stalls_is_left_and_asked_again() {
     let watcher = stage.world.start_member(program, "w").await.unwrap();
     watcher.wait_log("nothing happened for 1s", SOON).await.unwrap();
     stage.gone(&job).await;
-    assert!(
-        files
-            .lock()
-            .unwrap()
-            .contains_key(&format!("/dav/{}.jsonl", name(&job)))
-    );
+    assert!(has(&files, &job));
 }
 
 #[tokio::test]
