@@ -4,6 +4,7 @@
 //! * [`protocol`]: the life of a job, who may do what, what happens when something dies
 //! * [`invariants`]: what holds at every moment, why, and where it is checked
 //! * [`evidence`]: what checks all of that, how to repeat it, and what it found
+//! * [`performance`]: where the time goes, what each thing costs, how far one deployment reaches
 //! * [`clients`]: submitting and waiting from any language
 //! * [`decisions`]: what was decided, against what, for which reason
 //!
@@ -22,6 +23,9 @@ pub mod invariants {}
 
 #[doc = include_str!("docs/evidence.md")]
 pub mod evidence {}
+
+#[doc = include_str!("docs/performance.md")]
+pub mod performance {}
 
 #[doc = include_str!("docs/decisions.md")]
 pub mod decisions {}
