@@ -65,18 +65,21 @@ impl World {
     /// A world with servers of its own.
     pub async fn private_with(append_only: AppendOnly) -> Result<World> {
         let dir = world_dir()?;
-        let (zookeeper_dir, redis_dir) = (dir.path().join("zookeeper"), dir.path().join("redis"));
-        let (zookeeper, redis) = tokio::try_join!(
-            ZooKeeper::start_in(&zookeeper_dir),
-            Redis::start_in(&redis_dir, append_only)
-        )?;
-        World::on(
-            zookeeper.connect_string(),
-            redis.url(),
-            Some((zookeeper, redis)),
-            dir,
-        )
-        .await
+        let zookeeper = ZooKeeper::start_in(&dir.path().join("zookeeper")).await?;
+        World::with_zookeeper(zookeeper, append_only, dir).await
+    }
+
+    /// A world to measure in: servers of its own as they are run in production, ZooKeeper synced to disk.
+    pub async fn measured(append_only: AppendOnly) -> Result<World> {
+        let dir = world_dir()?;
+        let zookeeper = ZooKeeper::start_durable_in(&dir.path().join("zookeeper")).await?;
+        World::with_zookeeper(zookeeper, append_only, dir).await
+    }
+
+    async fn with_zookeeper(zookeeper: ZooKeeper, append_only: AppendOnly, dir: TempDir) -> Result<World> {
+        let redis = Redis::start_in(&dir.path().join("redis"), append_only).await?;
+        let (at, url) = (zookeeper.connect_string(), redis.url());
+        World::on(at, url, Some((zookeeper, redis)), dir).await
     }
 
     async fn on(

@@ -74,6 +74,7 @@ impl Ensemble {
             fs::write(dir.join("data/myid"), id.to_string()).context("write myid")?;
             let kind = ZooKeeperKind {
                 ensemble: ensemble.clone(),
+                ..ZooKeeperKind::default()
             };
             members.push(Server::in_place(&dir, kind, seat.place));
             claims.extend(seat.claims);

@@ -35,6 +35,13 @@ const JAVA_OPTIONS: [&str; 7] = [
     "-Djava.net.preferIPv4Stack=true",
 ];
 
+/// As Debian starts it, but for the names of its log and its files: compiled as well as the machine can, and synced to disk.
+const MEASURED_JAVA_OPTIONS: [&str; 3] = [
+    "-Xmx1g",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Djava.net.preferIPv4Stack=true",
+];
+
 /// Of the sessions that tests open for themselves. Long, so that only daemons under test expire.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -47,8 +54,19 @@ pub type ZooKeeper = Server<ZooKeeperKind>;
 /// How a [`ZooKeeper`] is run.
 #[derive(Debug, Clone, Default)]
 pub struct ZooKeeperKind {
+    pub(super) purpose: Purpose,
     /// Lines for the configuration file that make it a member of an ensemble; none otherwise.
     pub(super) ensemble: String,
+}
+
+/// What a server is started for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be there soon, and many at a time.
+    #[default]
+    Tests,
+    /// To be as fast, and as safe, as one in production.
+    Measuring,
 }
 
 impl Kind for ZooKeeperKind {
@@ -66,7 +84,11 @@ impl Kind for ZooKeeperKind {
         fs::write(&file, configuration(&data, listen, &self.ensemble))
             .with_context(|| format!("write {}", file.display()))?;
         let mut command = mortal("java");
-        command.args(JAVA_OPTIONS).arg("-cp").arg(CLASS_PATH.join(":"));
+        match self.purpose {
+            Purpose::Tests => command.args(JAVA_OPTIONS),
+            Purpose::Measuring => command.args(MEASURED_JAVA_OPTIONS),
+        };
+        command.arg("-cp").arg(CLASS_PATH.join(":"));
         command
             .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
             .arg(file);
@@ -97,6 +119,15 @@ impl ZooKeeper {
         Server::start_kind(dir, ZooKeeperKind::default)
             .await
             .context("start ZooKeeper")
+    }
+
+    /// As [`ZooKeeper::start_in`], but as one is run in production: each write is on the disk before its answer.
+    pub async fn start_durable_in(dir: &Path) -> Result<ZooKeeper> {
+        let kind = || ZooKeeperKind {
+            purpose: Purpose::Measuring,
+            ..ZooKeeperKind::default()
+        };
+        Server::start_kind(dir, kind).await.context("start ZooKeeper")
     }
 
     /// `<address>:<port>`.
