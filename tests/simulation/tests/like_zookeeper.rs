@@ -77,6 +77,7 @@ fn the_model_answers_whatever_it_is_asked_as_a_real_server_does() {
         "refused",
         "data of",
         "children of",
+        "all of [\"",
         "Created",
         "Changed",
         "Deleted",

@@ -28,6 +28,9 @@ use super::ZkError;
 /// the reply does not take the request back.
 pub type Reply<'a, T> = BoxFuture<'a, Result<T, ZkError>>;
 
+/// What is said of one znode.
+pub type NodeRead = Result<(Vec<u8>, Stat), ZkError>;
+
 /// Opens sessions.
 pub trait Connect: Debug + Send + Sync {
     /// Opens a session with one of `servers` (`host:port,host:port…`, with an optional chroot at the end), and asks for
@@ -65,6 +68,13 @@ pub trait SessionClient: Debug + Send + Sync {
 
     /// The data and stat of a znode. [`ZkError::NoNode`].
     fn get_data<'a>(&'a self, path: &'a str) -> Reply<'a, (Vec<u8>, Stat)>;
+
+    /// The data and stat of several znodes, in this order and all as of one moment, from one request. What is said of each
+    /// is what [`Self::get_data`] would say: [`ZkError::NoNode`] and [`ZkError::Refused`] concern that one only. Nothing is
+    /// asked when there are none.
+    ///
+    /// It takes a server of version 3.6 at least, as persistent watches do.
+    fn get_data_of_all<'a>(&'a self, paths: &[String]) -> Reply<'a, Vec<NodeRead>>;
 
     /// As [`Self::get_data`], and watches the znode from this reply on, until it is changed or deleted.
     fn get_and_watch_data<'a>(&'a self, path: &'a str) -> Reply<'a, (Vec<u8>, Stat, OnceWatch)>;

@@ -19,8 +19,8 @@ use bytes::Bytes;
 use distjob_runtime::zk::{
     ZkError,
     client::{
-        Connect, Mode, OnceWatch, Op, Reply as Answered, SessionClient, SessionState, SessionStates, Stat,
-        WatchEvent,
+        Connect, Mode, NodeRead, OnceWatch, Op, Reply as Answered, SessionClient, SessionState,
+        SessionStates, Stat, WatchEvent,
     },
 };
 use futures::{FutureExt as _, stream::BoxStream};
@@ -127,6 +127,16 @@ impl SessionClient for Client {
         })
     }
 
+    fn get_data_of_all<'a>(&'a self, paths: &[String]) -> Answered<'a, Vec<NodeRead>> {
+        if paths.is_empty() {
+            return std::future::ready(Ok(Vec::new())).boxed();
+        }
+        self.ask(Request::DataOfAll(paths.to_vec()), |heard| match heard.reply {
+            Reply::DataOfAll(found) => Some(found.into_iter().map(node_read).collect()),
+            _ => None,
+        })
+    }
+
     fn get_and_watch_data<'a>(&'a self, path: &'a str) -> Answered<'a, (Vec<u8>, Stat, OnceWatch)> {
         self.ask(Request::WatchData(path.to_owned()), |heard| {
             match (heard.reply, heard.once) {
@@ -188,4 +198,10 @@ impl SessionClient for Client {
             |_| Some(()),
         )
     }
+}
+
+fn node_read(found: Option<(Bytes, Stat)>) -> NodeRead {
+    found
+        .map(|(data, stat)| (data.to_vec(), stat))
+        .ok_or(ZkError::NoNode)
 }

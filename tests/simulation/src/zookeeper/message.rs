@@ -15,6 +15,7 @@ use super::{client::Core, server::ConnectionId, tree::Write};
 pub(super) enum Request {
     Stat(String),
     Data(String),
+    DataOfAll(Vec<String>),
     WatchData(String),
     Children(String),
     WatchChildren(String),
@@ -33,6 +34,8 @@ pub(super) enum Reply {
     /// Also to a write: what became of the znode that it names last, if it is still there.
     Stat(Option<Stat>),
     Data(Bytes, Stat),
+    /// Of each in turn; nothing where no znode is.
+    DataOfAll(Vec<Option<(Bytes, Stat)>>),
     Children(Vec<String>, Stat),
     Done,
 }

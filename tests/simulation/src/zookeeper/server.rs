@@ -248,6 +248,13 @@ fn read(tree: &Tree, watches: &mut Watches, request: Request) -> Result<Reply, R
     match request {
         Request::Stat(path) => Ok(Reply::Stat(tree.get(&path).map(|znode| znode.stat))),
         Request::Data(path) => data(tree, &path).ok_or(no_node),
+        Request::DataOfAll(paths) => {
+            let found = paths.iter().map(|path| {
+                let znode = tree.get(path)?;
+                Some((znode.data.clone(), znode.stat))
+            });
+            Ok(Reply::DataOfAll(found.collect()))
+        }
         Request::WatchData(path) => {
             let reply = data(tree, &path).ok_or(no_node)?;
             watches.data.insert(path);

@@ -74,6 +74,7 @@ impl Player<'_> {
                 let data = self.clients[*who].get_data(&self.path(path)).await;
                 self.words(data.map(|(data, stat)| Some((format!("{data:?}"), stat))))
             }
+            Step::DataOfAll(who, paths) => self.data_of_all(*who, paths).await,
             Step::Children(who, path) => {
                 let children = self.clients[*who].get_children(&self.path(path)).await;
                 self.words(children.map(|(names, stat)| Some((sorted(names), stat))))
@@ -95,6 +96,19 @@ impl Player<'_> {
                 self.words(seen)
             }
             Step::Renew(who) => self.renew(*who).await,
+        }
+    }
+
+    async fn data_of_all(&mut self, who: Who, paths: &[&str]) -> String {
+        let paths: Vec<String> = paths.iter().map(|path| self.path(path)).collect();
+        match self.clients[who].get_data_of_all(&paths).await {
+            Ok(reads) => {
+                let words = reads
+                    .into_iter()
+                    .map(|read| self.words(read.map(|(data, stat)| Some((format!("{data:?}"), stat)))));
+                format!("all of {:?}", words.collect::<Vec<_>>())
+            }
+            Err(error) => self.words(Err(error)),
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) enum Step {
     Multi(Who, Vec<Write>),
     Stat(Who, &'static str),
     Data(Who, &'static str),
+    /// All of them with one request.
+    DataOfAll(Who, Vec<&'static str>),
     Children(Who, &'static str),
     WatchData(Who, &'static str),
     WatchChildren(Who, &'static str),
@@ -42,8 +44,8 @@ pub(crate) fn script(seed: u64, steps: usize) -> Vec<Step> {
 }
 
 fn step(rng: &mut StdRng) -> Step {
-    let (who, path) = (rng.random_range(0..2), path(rng));
-    match rng.random_range(0..20) {
+    let (who, path) = (rng.random_range(0..2), any_path(rng));
+    match rng.random_range(0..22) {
         0..=7 => Step::Write(who, write(rng, 3)),
         8..=10 => {
             let count = rng.random_range(1..4);
@@ -54,13 +56,17 @@ fn step(rng: &mut StdRng) -> Step {
         14 | 15 => Step::Children(who, path),
         16 => Step::WatchData(who, path),
         17 | 18 => Step::WatchChildren(who, path),
+        19 | 20 => {
+            let count = rng.random_range(0..5);
+            Step::DataOfAll(who, (0..count).map(|_| any_path(rng)).collect())
+        }
         _ => Step::Renew(who),
     }
 }
 
 /// One of the first so many kinds.
 fn write(rng: &mut StdRng, kinds: u32) -> Write {
-    let (path, version) = (path(rng), rng.random_range(0..2));
+    let (path, version) = (any_path(rng), rng.random_range(0..2));
     match rng.random_range(0..kinds) {
         0 => Write::Create(path, [Mode::Persistent, Mode::Ephemeral][rng.random_range(0..2)]),
         1 => Write::Set(path, version),
@@ -69,6 +75,6 @@ fn write(rng: &mut StdRng, kinds: u32) -> Write {
     }
 }
 
-fn path(rng: &mut StdRng) -> &'static str {
+fn any_path(rng: &mut StdRng) -> &'static str {
     PATHS[rng.random_range(0..PATHS.len())]
 }

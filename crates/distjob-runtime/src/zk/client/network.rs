@@ -12,13 +12,13 @@ use futures::{
     stream::{self, BoxStream},
 };
 use zookeeper_client::{
-    Acls, AddWatchMode, Client, CreateMode, CreateOptions, Error, EventType, MultiWriteError, MultiWriter,
-    OneshotWatcher, PersistentWatcher, StateWatcher, WatchedEvent,
+    Acls, AddWatchMode, Client, CreateMode, CreateOptions, Error, EventType, MultiReadResult,
+    MultiWriteError, MultiWriter, OneshotWatcher, PersistentWatcher, StateWatcher, WatchedEvent,
 };
 
 use super::{
-    Connect, Mode, NodeEvent, OnceWatch, Op, Reply, SessionClient, SessionState, SessionStates, Stat,
-    WatchEvent,
+    Connect, Mode, NodeEvent, NodeRead, OnceWatch, Op, Reply, SessionClient, SessionState, SessionStates,
+    Stat, WatchEvent,
 };
 use crate::zk::ZkError;
 
@@ -94,6 +94,16 @@ impl SessionClient for Client {
         reply(Self::get_data(self, path), |(data, stat)| (data, stat.into()))
     }
 
+    fn get_data_of_all<'a>(&'a self, paths: &[String]) -> Reply<'a, Vec<NodeRead>> {
+        let mut multi = self.new_multi_reader();
+        match paths.iter().try_for_each(|path| multi.add_get_data(path)) {
+            Ok(()) => reply(multi.commit(), |results| {
+                results.into_iter().map(node_read).collect()
+            }),
+            Err(error) => futures::future::err(error.into()).boxed(),
+        }
+    }
+
     fn get_and_watch_data<'a>(&'a self, path: &'a str) -> Reply<'a, (Vec<u8>, Stat, OnceWatch)> {
         reply(Self::get_and_watch_data(self, path), |(data, stat, watcher)| {
             (data, stat.into(), watcher.into())
@@ -157,6 +167,16 @@ fn reply<'a, T, U: 'a>(
     translate: impl FnOnce(T) -> U + Send + 'a,
 ) -> Reply<'a, U> {
     reply.map_ok(translate).map_err(ZkError::from).boxed()
+}
+
+fn node_read(result: MultiReadResult) -> NodeRead {
+    match result {
+        MultiReadResult::Data { data, stat } => Ok((data, stat.into())),
+        MultiReadResult::Error { err } => Err(err.into()),
+        other => Err(ZkError::Unclear(format!(
+            "an answer to another question: {other:?}"
+        ))),
+    }
 }
 
 fn add(multi: &mut MultiWriter<'_>, op: &Op<'_>) -> Result<(), Error> {
