@@ -30,7 +30,7 @@ pub enum AfterClaim {
     /// Open the job, then claim again.
     Open,
     /// Ask a watcher to look at the job, for this reason.
-    Finish(&'static str),
+    Finish(Reason),
     /// Free the ranges of these dead holders, then claim again.
     Reclaim(Vec<Holder>),
     /// Everything is in living hands: wait until the members change.
@@ -39,6 +39,45 @@ pub enum AfterClaim {
     Isolate,
     /// The audit found nothing.
     Nothing,
+}
+
+/// Why a watcher should look at a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It has no tasks.
+    Empty,
+    /// Every task has its outcome.
+    Complete,
+    /// The store has dropped it.
+    Dropped,
+    /// The store knows a later job of this id.
+    Superseded,
+    /// The store lost a part of it.
+    Broken,
+    /// Its tasks are not in the store, or not as many as its znode says.
+    Missing,
+}
+
+impl Reason {
+    /// Whether a store that is empty, or another one, might give this reason, too. Only the store in which this very life
+    /// was opened can say that all of its tasks have outcomes.
+    #[must_use]
+    pub const fn may_be_any_stores(self) -> bool {
+        !matches!(self, Self::Empty | Self::Complete)
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "it has no tasks",
+            Self::Complete => "every task has its outcome",
+            Self::Dropped => "the store has dropped it",
+            Self::Superseded => "the store knows a later job of this id",
+            Self::Broken => "the store lost a part of it",
+            Self::Missing => "its tasks are not in the store, or not as many as its znode says",
+        })
+    }
 }
 
 /// Decides what follows from the answer to a claim, given the newest list of executors.
@@ -50,10 +89,10 @@ pub fn after_claim(claim: Claim, roster: &Roster) -> AfterClaim {
             AfterClaim::Run(grant, dead)
         }
         Claim::Absent => AfterClaim::Open,
-        Claim::Complete => AfterClaim::Finish("every task has its outcome"),
-        Claim::Gone => AfterClaim::Finish("the store has dropped it"),
-        Claim::Stale => AfterClaim::Finish("the store knows a later job of this id"),
-        Claim::Broken => AfterClaim::Finish("the store lost a part of it"),
+        Claim::Complete => AfterClaim::Finish(Reason::Complete),
+        Claim::Gone => AfterClaim::Finish(Reason::Dropped),
+        Claim::Stale => AfterClaim::Finish(Reason::Superseded),
+        Claim::Broken => AfterClaim::Finish(Reason::Broken),
         Claim::Audited => AfterClaim::Nothing,
         Claim::Isolated => AfterClaim::Isolate,
         Claim::None { holders, .. } => {
@@ -77,12 +116,12 @@ fn proven_dead(holders: &[Holder], roster: &Roster) -> Vec<Holder> {
 
 /// Decides what follows from the answer to `open`: `None` to claim again, or why a watcher should look.
 #[must_use]
-pub fn after_open(open: &Open) -> Option<&'static str> {
+pub fn after_open(open: &Open) -> Option<Reason> {
     match open {
         Open::Open => None,
-        Open::Gone => Some("the store has dropped it"),
-        Open::Stale => Some("the store knows a later job of this id"),
-        Open::Missing(_) => Some("its tasks are not in the store, or not as many as its znode says"),
+        Open::Gone => Some(Reason::Dropped),
+        Open::Stale => Some(Reason::Superseded),
+        Open::Missing(_) => Some(Reason::Missing),
     }
 }
 
@@ -186,6 +225,13 @@ mod tests {
             after_claim(none(vec![holder("newborn", 9)]), &roster),
             AfterClaim::Wait
         );
+    }
+
+    #[test]
+    fn only_what_the_store_of_the_job_alone_can_say_needs_no_look_at_which_store_it_is() {
+        use Reason::{Broken, Complete, Dropped, Empty, Missing, Superseded};
+        let may_be = [Empty, Complete, Dropped, Superseded, Broken, Missing].map(Reason::may_be_any_stores);
+        assert_eq!(may_be, [false, false, true, true, true, true]);
     }
 
     #[test]

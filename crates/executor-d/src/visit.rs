@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use distjob_core::{
     Holder, JobEntry, JobId, Roster, TaskRange, Zxid,
-    executor::{AfterClaim, after_claim, after_open},
+    executor::{AfterClaim, Reason, after_claim, after_open},
     store::{Claim, ClaimRequest, Grant, Isolated},
 };
 use distjob_runtime::store::{Freeing, JobStore, StoreError};
@@ -27,7 +27,7 @@ pub(crate) enum Found {
         freed: u64,
     },
     /// A watcher should look, for this reason.
-    Finish(&'static str),
+    Finish(Reason),
     /// Nothing, until the members change.
     Nothing,
     /// Only ranges that want to be run alone.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use distjob_core::{JobId, Zxid};
+use distjob_core::{JobId, Zxid, executor::Reason};
 use distjob_runtime::{member::beating, store::Freeing};
 use futures::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep, timeout};
@@ -86,7 +86,7 @@ impl Server<'_> {
             self.hands.doubt(id, *life);
         }
         if ended.job_is_complete {
-            self.finish(id, "every task has its outcome");
+            self.finish(id, Reason::Complete);
         }
     }
 

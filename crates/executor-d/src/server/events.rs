@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use distjob_core::{JobEntry, JobId, JobState, Zxid, store::Grant};
+use distjob_core::{JobEntry, JobId, JobState, Zxid, executor::Reason, store::Grant};
 use distjob_runtime::{
     chance,
     member::BELONGING_PAUSE,
@@ -268,7 +268,7 @@ impl Server<'_> {
             self.hands.doubt(id, *life);
         }
         if ended.job_is_complete && is_wanted {
-            self.finish(id, "every task has its outcome");
+            self.finish(id, Reason::Complete);
         } else if (ended.gave_back || !ended.is_over) && is_wanted && !self.ending.contains(id) {
             self.board.unpark(id, now);
         }

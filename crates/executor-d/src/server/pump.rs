@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use distjob_core::{JobEntry, JobId, JobState, QueueName, store::Isolated};
+use distjob_core::{JobEntry, JobId, JobState, QueueName, executor::Reason, store::Isolated};
 use distjob_runtime::{drill, zk::Written};
 
 use super::{AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Queued, Server, Stake, Visited};
@@ -149,7 +149,7 @@ impl Server<'_> {
                 continue;
             };
             if entry.data.count == 0 {
-                self.finish(&id, "it has no tasks");
+                self.finish(&id, Reason::Empty);
                 continue;
             }
             let want = self.width(&id, &entry);
@@ -295,7 +295,7 @@ impl Server<'_> {
     }
 
     /// Asks a watcher to look at a job.
-    pub(super) fn finish(&mut self, id: &JobId, why: &'static str) {
+    pub(super) fn finish(&mut self, id: &JobId, why: Reason) {
         let Some(entry) = self
             .board
             .entry(id)
@@ -310,14 +310,14 @@ impl Server<'_> {
         let doorman = self.executor.doorman.clone();
         self.finishing.spawn(async move {
             // A store that is not ours, or was emptied, says "missing" of everything.
-            if entry.data.count > 0 && !doorman.belongs(ledger.session()).await {
+            if why.may_be_any_stores() && !doorman.belongs(ledger.session()).await {
                 return Finished { id, result: Ok(Finish::StandStill) };
             }
             drill::point("before-processed");
             let data = entry.data.in_state(JobState::Processed);
             let result = ledger.set(&id, &entry, &data).await.map(|written| {
                 if written == Written::Yes {
-                    tracing::debug!(job.id = %id, queue = %entry.data.queue, why, "asked a watcher to look at the job");
+                    tracing::debug!(job.id = %id, queue = %entry.data.queue, %why, "asked a watcher to look at the job");
                 }
                 Finish::Settled
             });
