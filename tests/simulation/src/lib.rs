@@ -23,5 +23,6 @@ pub mod redis;
 pub mod run;
 pub mod shelf;
 mod storm;
+pub mod tally;
 pub mod trace;
 pub mod zookeeper;

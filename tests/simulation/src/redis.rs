@@ -37,6 +37,7 @@ pub use self::{
 use self::{line::Dialer, server::State};
 use crate::{
     network::{Cut, Network, Process, Server},
+    tally::Tally,
     trace::Trace,
 };
 
@@ -52,6 +53,7 @@ struct Shared {
     trace: Trace,
     state: Mutex<State>,
     repeats: Mutex<Repeats>,
+    tally: Tally,
 }
 
 /// How often a client sends a request twice.
@@ -89,6 +91,7 @@ impl Redis {
                 rng: StdRng::seed_from_u64(seed),
                 one_in: 0,
             }),
+            tally: Tally::default(),
         }))
     }
 
@@ -157,6 +160,12 @@ impl Redis {
     /// Breaks the server: for tests of the checkers.
     pub fn break_with(&self, bug: Bug) {
         self.state().bug = Some(bug);
+    }
+
+    /// What each process has sent until now.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.0.tally
     }
 
     /// What was recorded.

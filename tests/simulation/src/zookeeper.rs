@@ -15,6 +15,7 @@
 //! Reading order: [`Ensemble`], `faults` (what can go wrong with it), `world` (what goes on in the order of time), `leader`, `server`, `tree`,
 //! `watches`, `client`.
 
+mod asked;
 mod client;
 mod faults;
 mod flaw;
@@ -49,6 +50,7 @@ pub use self::{
 use crate::{
     clockwork::Clockwork,
     network::{Network, Process, Server, ServerEnd},
+    tally::Tally,
     trace::Trace,
 };
 
@@ -104,6 +106,7 @@ pub struct Ensemble(Arc<Shared>);
 struct Shared {
     network: Network,
     clockwork: Clockwork<World>,
+    tally: Tally,
 }
 
 impl fmt::Debug for Ensemble {
@@ -119,6 +122,7 @@ impl Ensemble {
         let ensemble = Self(Arc::new(Shared {
             network: network.clone(),
             clockwork: Clockwork::new(World::new(settings, StdRng::seed_from_u64(seed), trace)),
+            tally: Tally::default(),
         }));
         tokio::spawn(ensemble.clone().live());
         ensemble
@@ -159,6 +163,12 @@ impl Ensemble {
     #[must_use]
     pub fn sessions(&self, process: Option<Process>) -> Vec<i64> {
         self.world().leader.sessions_of(process)
+    }
+
+    /// What each process has asked until now, and was told by watches.
+    #[must_use]
+    pub fn tally(&self) -> &Tally {
+        &self.0.tally
     }
 
     /// How many writes took effect after their client had given up the connection.

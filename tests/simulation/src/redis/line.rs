@@ -85,8 +85,10 @@ impl SimulatedLine {
 
     fn call<T: Send + 'static>(
         &self,
+        name: &'static str,
         effect: impl FnOnce(&Redis) -> Answer<T> + Send + 'static,
     ) -> Reply<'static, T> {
+        self.redis.tally().add(self.wire.process(), name, 1);
         let reply = self.send(effect);
         async { reply.await.map_err(StoreError::of_command) }.boxed()
     }
@@ -94,12 +96,13 @@ impl SimulatedLine {
     /// A script, which may be sent twice.
     fn script<T: Send + 'static>(
         &self,
+        name: &'static str,
         effect: impl FnOnce(&Redis) -> Answer<T> + Clone + Send + 'static,
     ) -> Reply<'static, T> {
         if self.redis.repeats_now() {
-            drop(self.call(effect.clone()));
+            drop(self.call(name, effect.clone()));
         }
-        self.call(effect)
+        self.call(name, effect)
     }
 }
 
@@ -108,12 +111,14 @@ impl Line for SimulatedLine {
         let (id, token) = (id.clone(), request.source.clone());
         let (offset, ttl_s) = (request.offset, request.ttl_s);
         let tasks: Arc<[Vec<u8>]> = request.tasks.into();
-        self.script(move |redis| redis.push(&id, &token, offset, ttl_s, &tasks))
+        self.script("push", move |redis| {
+            redis.push(&id, &token, offset, ttl_s, &tasks)
+        })
     }
 
     fn open<'a>(&'a self, id: &'a JobId, life: Zxid, count: u64, source: &'a Source) -> Reply<'a, Open> {
         let (id, source) = (id.clone(), source.clone());
-        self.script(move |redis| redis.open(&id, life, count, &source))
+        self.script("open", move |redis| redis.open(&id, life, count, &source))
     }
 
     fn claim<'a>(&'a self, id: &'a JobId, request: &'a ClaimRequest<'a>) -> Reply<'a, Claim> {
@@ -127,7 +132,7 @@ impl Line for SimulatedLine {
             isolated,
             ..
         } = *request;
-        self.script(move |redis| {
+        self.script("claim", move |redis| {
             let request = ClaimRequest {
                 life,
                 holder: &holder,
@@ -145,7 +150,7 @@ impl Line for SimulatedLine {
         let (id, holder) = (id.clone(), request.holder.clone());
         let outcomes = request.outcomes.clone();
         let (life, lo) = (request.life, request.lo);
-        self.script(move |redis| {
+        self.script("commit", move |redis| {
             let request = CommitRequest {
                 life,
                 holder: &holder,
@@ -159,7 +164,7 @@ impl Line for SimulatedLine {
     fn release<'a>(&'a self, id: &'a JobId, request: &'a ReleaseRequest<'a>) -> Reply<'a, Commit> {
         let (id, holder) = (id.clone(), request.holder.clone());
         let (life, range) = (request.life, request.range);
-        self.script(move |redis| {
+        self.script("release", move |redis| {
             let request = ReleaseRequest {
                 life,
                 holder: &holder,
@@ -171,17 +176,17 @@ impl Line for SimulatedLine {
 
     fn free<'a>(&'a self, id: &'a JobId, life: Zxid, holder: &'a Holder, why: Freeing) -> Reply<'a, u64> {
         let (id, holder) = (id.clone(), holder.clone());
-        self.script(move |redis| redis.free(&id, life, &holder, why))
+        self.script("free", move |redis| redis.free(&id, life, &holder, why))
     }
 
     fn read<'a>(&'a self, id: &'a JobId, request: ReadRequest) -> Reply<'a, Read> {
         let id = id.clone();
-        self.script(move |redis| redis.read(&id, request))
+        self.script("read", move |redis| redis.read(&id, request))
     }
 
     fn status<'a>(&'a self, id: &'a JobId, life: Zxid, count: u64, source: &'a Source) -> Reply<'a, Status> {
         let (id, source) = (id.clone(), source.clone());
-        self.script(move |redis| redis.status(&id, life, count, &source))
+        self.script("status", move |redis| redis.status(&id, life, count, &source))
     }
 
     fn drop_job<'a>(
@@ -194,7 +199,9 @@ impl Line for SimulatedLine {
     ) -> Reply<'a, DropReply> {
         let (id, source) = (id.clone(), source.clone());
         let last = last.cloned();
-        self.script(move |redis| redis.drop_job(&id, life, &source, ttl_s, last.as_ref()))
+        self.script("drop", move |redis| {
+            redis.drop_job(&id, life, &source, ttl_s, last.as_ref())
+        })
     }
 
     fn staged<'a>(
@@ -205,12 +212,12 @@ impl Line for SimulatedLine {
         most: u64,
     ) -> Reply<'a, Vec<Vec<u8>>> {
         let (id, source) = (id.clone(), Source::Staged(token.clone()));
-        self.script(move |redis| redis.staged(&id, &source, from, most))
+        self.script("staged", move |redis| redis.staged(&id, &source, from, most))
     }
 
     fn inspect<'a>(&'a self, id: &'a JobId, source: &'a Source) -> Reply<'a, Inspection> {
         let (id, source) = (id.clone(), source.clone());
-        self.script(move |redis| redis.inspect(&id, &source))
+        self.script("inspect", move |redis| redis.inspect(&id, &source))
     }
 
     // For people, who are not simulated: nothing is remembered.
@@ -223,36 +230,38 @@ impl Line for SimulatedLine {
     }
 
     fn trouble<'a>(&'a self, _: &'a JobId) -> Reply<'a, Option<SinkTrouble>> {
-        self.call(|redis| redis.state().admit(Access::Reads).map(|()| None))
+        self.call("trouble", |redis| {
+            redis.state().admit(Access::Reads).map(|()| None)
+        })
     }
 
     fn take_tokens<'a>(&'a self, queue: &'a QueueName, limit: Limit, want: u32) -> Reply<'a, Tokens> {
         let queue = queue.clone();
-        self.script(move |redis| redis.take_tokens(&queue, limit, want))
+        self.script("take", move |redis| redis.take_tokens(&queue, limit, want))
     }
 
     fn ledger_mark(&self) -> Reply<'_, Option<Zxid>> {
-        self.call(Redis::ledger_mark)
+        self.call("mark", Redis::ledger_mark)
     }
 
     fn mark_ledger(&self, ledger: Zxid) -> Reply<'_, Zxid> {
-        self.call(move |redis| redis.mark(ledger, Over::Nothing))
+        self.call("mark", move |redis| redis.mark(ledger, Over::Nothing))
     }
 
     fn accept_ledger(&self, ledger: Zxid) -> Reply<'_, ()> {
-        self.call(move |redis| redis.mark(ledger, Over::Anything).map(drop))
+        self.call("mark", move |redis| redis.mark(ledger, Over::Anything).map(drop))
     }
 
     fn scan(&self, _cursor: u64) -> Reply<'_, MetaPage> {
-        self.call(Redis::scan)
+        self.call("scan", Redis::scan)
     }
 
     fn ping(&self) -> Reply<'_, ()> {
-        self.call(|redis| redis.state().admit(Access::Reads))
+        self.call("ping", |redis| redis.state().admit(Access::Reads))
     }
 
     fn memory(&self) -> Reply<'_, Memory> {
-        self.call(Redis::memory)
+        self.call("memory", Redis::memory)
     }
 }
 

@@ -158,6 +158,7 @@ impl Core {
         let xid = state.next_xid;
         let (id, server) = (connection.id, connection.server);
         let (ensemble, asked) = (self.ensemble.clone(), request.clone());
+        self.count(&request);
         // The answer comes as something that nobody asked for: in its order, whoever waits for it.
         drop(connection.wire.request(move |_: Responder<()>| {
             ensemble.hear(server, Origin { connection: id, xid }, asked);
@@ -165,6 +166,14 @@ impl Core {
         state.next_xid += 1;
         state.said_at = Instant::now();
         state.sent.insert(xid, (request, sender));
+    }
+
+    fn count(&self, request: &Request) {
+        let tally = self.ensemble.tally();
+        tally.add(self.process, request.kind(), 1);
+        if request.znodes() > 0 {
+            tally.add(self.process, "znode", request.znodes());
+        }
     }
 
     /// An answer arrives.
@@ -216,6 +225,7 @@ impl Core {
             .is_some_and(|current| current.id == connection)
         {
             state.heard_at = Instant::now();
+            self.ensemble.tally().add(self.process, "event", 1);
             state.watched.tell(news);
         }
     }
