@@ -1,82 +1,62 @@
-//! `cargo xtask bench handlers`: how fast handlers are, beside what a person would use instead; `bench large`: one job of
-//! very many tasks, in how much memory.
+//! `cargo xtask bench`: how fast distjob is, beside floors, peers, and what a person would use instead.
 //!
-//! Absolute figures say more of the machine than of the program, so each measure has its counterpart in the same run, and
-//! the two take turns: what else the machine does hits both. Private servers, release builds, nothing left behind.
-//!
-//! Reading order: [`rates`] is what is measured of speed, [`tail`] of the ends of jobs, [`large`] of a large one; [`stage`] runs
-//! one measure.
+//! All of it is the work of a program of `tests/bench`; here it gets what it needs, and is run.
 
-mod large;
-mod rates;
-mod stage;
-mod table;
-mod tail;
+use std::{ffi::OsString, path::PathBuf, process::Command};
 
 use anyhow::Result;
-use clap::{Args, Subcommand};
 
-use self::{large::Large, table::Table};
 use crate::{
     interrupts::Interrupts,
     packages::{self, JQ, REDIS, UNZIP, ZOOKEEPER, ZSTD},
-    shell::cargo,
+    shell::{cargo, command, target},
     steps::Verdict,
 };
 
-/// What is measured.
-const PROGRAMS: [&str; 3] = ["submitter", "executor-d", "watcher-d"];
+/// What is measured, and what measures.
+const PROGRAMS: [&str; 4] = ["submitter", "executor-d", "watcher-d", "distjob-bench"];
 
 /// What to measure.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Order {
-    /// Handlers: processes against xargs, workers against a program for each task, functions, and the ends of jobs
-    Handlers(Handlers),
-    /// One large job: submitted, run, delivered as zstd and as zip, and read by standard tools
-    ///
-    /// Ten million tasks take some minutes, 2 GB of memory for Redis and 2 GB of disk in the temporary directory.
-    Large(Large),
+#[derive(Debug, clap::Args)]
+pub(crate) struct Order {
+    /// Measure the programs in this directory, without building any
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+
+    /// Figures, and how to measure: `--help` after `--` tells
+    #[arg(value_name = "FIGURE", trailing_var_arg = true, allow_hyphen_values = true)]
+    figures: Vec<OsString>,
 }
 
-/// How to measure handlers.
-#[derive(Debug, Args)]
-pub(crate) struct Handlers {
-    /// How often each pair is measured; the middle one of the ratios counts
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
-    /// Tasks of a job that runs a process for each
-    #[arg(long, default_value_t = 5_000)]
-    tasks: usize,
-    /// Measure what target/release has, without building it again
-    #[arg(long)]
-    as_built: bool,
-}
-
-/// Measures.
+/// Installs and builds what is needed, and measures.
 pub(crate) fn bench(order: &Order) -> Result<Verdict> {
-    let (as_built, more): (_, &[_]) = match order {
-        Order::Handlers(order) => (order.as_built, &[]),
-        Order::Large(order) => (order.as_built, &[&JQ, &UNZIP, &ZSTD]),
-    };
-    packages::ensure(&[&[&ZOOKEEPER, &REDIS], more].concat())?;
+    packages::ensure(&[&ZOOKEEPER, &REDIS, &JQ, &UNZIP, &ZSTD])?;
     let interrupts = Interrupts::catch()?;
-    if !as_built {
+    let release = target().join("release");
+    if order.programs.is_none() {
         eprintln!("==> building the programs for release");
         let packages = PROGRAMS.iter().flat_map(|package| ["--package", package]);
-        interrupts.run(cargo(["build", "--release"].into_iter().chain(packages)))?;
+        interrupts.run(cargo(
+            ["build", "--locked", "--release", "--bins"]
+                .into_iter()
+                .chain(packages),
+        ))?;
     }
-    match order {
-        Order::Handlers(order) => interrupts.play(handlers(order)),
-        Order::Large(order) => interrupts.play(large::large(order)),
-    }
+    let programs = order.programs.as_ref().unwrap_or(&release);
+    let mut bench = command(programs.join("distjob-bench"), &order.figures);
+    bench.arg("--programs").arg(programs).arg("--out").arg(out());
+    // It says all there is to say.
+    let good = interrupts.status(&mut bench)?.success();
+    Ok(if good { Verdict::Passed } else { Verdict::Failed })
 }
 
-async fn handlers(order: &Handlers) -> Result<Verdict> {
-    let mut table = Table::default();
-    rates::processes(order, &mut table).await?;
-    rates::workers(order, &mut table).await?;
-    rates::functions(order, &mut table).await?;
-    tail::tails(&mut table).await?;
-    println!("{table}");
-    Ok(Verdict::Passed)
+/// The command that tries every figure quickly with what was built for tests.
+pub(crate) fn quick_run() -> Command {
+    let mut bench = command(target().join("debug/distjob-bench"), ["--quick", "--out"]);
+    bench.arg(out());
+    bench
+}
+
+fn out() -> PathBuf {
+    target().join("bench")
 }

@@ -64,11 +64,10 @@ enum Task {
     /// on random inputs by every `cargo xtask test`. Builds cargo-fuzz into target/tools where it is missing; needs a
     /// C++ compiler (build-essential).
     Fuzz(fuzz::Order),
-    /// Measure, beside what a person would use instead
+    /// Measure, beside floors and what a person would use instead
     ///
-    /// Builds for release, starts private servers and takes a few minutes. What counts are the ratios: both sides of each
-    /// are measured by turns.
-    #[command(subcommand)]
+    /// Builds for release and starts private servers. Each figure's counterpart is measured in the same run, by turns: what counts are the ratios. Prints one table, writes it with a picture of each figure to
+    /// `target/bench/<time>`. The exit status is 0 only when no target was missed.
     Bench(bench::Order),
 }
 

@@ -1,11 +1,12 @@
-//! `cargo xtask test`: the quick static checks, every suite on real servers, simulations, two minutes of faults.
+//! `cargo xtask test`: the quick static checks, every suite on real servers, simulations, the benchmark in small, two minutes of
+//! faults.
 
 use std::ffi::OsString;
 
 use anyhow::{Result, bail};
 
 use crate::{
-    faults,
+    bench, faults,
     interrupts::Interrupts,
     moto,
     packages::{
@@ -69,7 +70,7 @@ pub(crate) fn test(runner_args: &[OsString]) -> Result<Verdict> {
         // The rig brings its own, and has this machine for itself.
         drop(servers);
         if everything {
-            chance(&mut steps, &interrupts);
+            programs(&mut steps, &interrupts);
         }
     }
     Ok(steps.finish())
@@ -103,13 +104,18 @@ fn suites(steps: &mut Steps, interrupts: &Interrupts, servers: &SharedServers, r
     }
 }
 
-/// What is drawn from seeds: always from the same ones here.
-fn chance(steps: &mut Steps, interrupts: &Interrupts) {
+/// Programs that are built with the tests, and bring their own servers. What is drawn from seeds is drawn from the same ones
+/// always.
+fn programs(steps: &mut Steps, interrupts: &Interrupts) {
     steps.step("simulations", || {
         interrupts.run(command(
             target().join("debug/distjob-simulation"),
             ["--seeds", SIMULATED_SEEDS],
         ))?;
+        Ok(Outcome::Passed)
+    });
+    steps.step("every figure of the benchmark, quickly", || {
+        interrupts.run(bench::quick_run())?;
         Ok(Outcome::Passed)
     });
     steps.step("two minutes of faults", || {

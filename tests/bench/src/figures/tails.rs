@@ -6,9 +6,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use harness::Process;
+use harness::{AppendOnly, Process};
 
-use super::{rates::command, stage::Stage, table::Table};
+use crate::{
+    bench::Bench,
+    figures::handlers::command,
+    report::{Report, Row},
+    stage::LIMIT,
+};
 
 /// Executors, with two slots each.
 const EXECUTORS: usize = 2;
@@ -18,22 +23,23 @@ const SLOTS: usize = 2 * EXECUTORS;
 const LONG_TASKS: usize = 8 * SLOTS + 1;
 const LONG: &str = "0.3";
 
-const SHORT_TASKS: usize = 1_000_000;
 /// Between two looks at what executors have recorded.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Tasks of 300 ms, and tasks of microseconds.
-pub(super) async fn tails(table: &mut Table) -> Result<()> {
-    let tail = long_tasks().await?;
-    table.figure(
+pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    let tail = ms(long_tasks(bench).await?);
+    report.row(Row::new(
         "tail of a job, tasks of 300 ms, 2 executors",
-        format!("{:.0} ms", ms(tail)),
-    );
-    let tail = short_tasks().await?;
-    table.figure(
+        "ms",
+        [tail],
+    ));
+    let tail = ms(short_tasks(bench).await?);
+    report.row(Row::new(
         "tail of a job, tasks of microseconds, 2 executors",
-        format!("{:.0} ms", ms(tail)),
-    );
+        "ms",
+        [tail],
+    ));
     Ok(())
 }
 
@@ -42,8 +48,8 @@ fn ms(duration: Duration) -> f64 {
 }
 
 /// From the last moment at which every slot ran a task to the end of the last one. Each task writes down when it ran.
-async fn long_tasks() -> Result<Duration> {
-    let mut stage = Stage::new().await?;
+async fn long_tasks(bench: &Bench) -> Result<Duration> {
+    let mut stage = bench.stage(AppendOnly::No).await?;
     let times = stage.world().dir().join("times");
     let script = format!(
         "a=$(date +%s%N); sleep {LONG}; echo $a $(date +%s%N) >> {}",
@@ -76,18 +82,20 @@ async fn long_tasks() -> Result<Duration> {
 }
 
 /// From the last commit of the first executor that had nothing more to do to that of the other one.
-async fn short_tasks() -> Result<Duration> {
-    let mut stage = Stage::new().await?;
+async fn short_tasks(bench: &Bench) -> Result<Duration> {
+    let mut stage = bench.stage(AppendOnly::No).await?;
     for _ in 0..EXECUTORS {
         stage
             .executor("[executor]\nqueues = [\"default\"]\nslots = 1\n")
             .await?;
     }
-    let tasks = stage.tasks("tasks", (0..SHORT_TASKS).map(|task| (task * 179).to_string()))?;
-    let jobs = stage.submit("default", &tasks, SHORT_TASKS).await?;
+    let count = bench.count(1_000_000, 20_000);
+    let mut steps = stage.jobs().await?;
+    let tasks = stage.tasks("tasks", (0..count).map(|task| (task * 179).to_string()))?;
+    let jobs = stage.submit("default", &tasks, count).await?;
     let mut last = vec![(0, Instant::now()); EXECUTORS];
-    while last.iter().map(|(recorded, _)| recorded).sum::<u64>() < SHORT_TASKS as u64 {
-        for (executor, last) in stage.executors().iter().zip(&mut last) {
+    while last.iter().map(|(recorded, _)| recorded).sum::<u64>() < count as u64 {
+        for (executor, last) in stage.members().iter().zip(&mut last) {
             let recorded = recorded(executor).await?;
             if recorded > last.0 {
                 *last = (recorded, Instant::now());
@@ -95,7 +103,7 @@ async fn short_tasks() -> Result<Duration> {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    stage.done(&jobs).await?;
+    steps.done(&jobs, LIMIT).await?;
     stage.clear().await?;
     let times = || last.iter().map(|(_, time)| *time);
     let (first, end) = (times().min(), times().max());

@@ -1,4 +1,4 @@
-//! How many tasks a second.
+//! Handlers, beside what a person would use instead.
 
 use std::{
     fs::File,
@@ -8,40 +8,58 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use harness::AppendOnly;
 
-use super::{Handlers, stage::Stage, table::Table};
-use crate::shell::root;
+use crate::{
+    bench::Bench,
+    report::{Report, Row},
+    stage::LIMIT,
+};
 
 /// As many as there are for `xargs -P`.
 const SLOTS: usize = 2;
 
+/// Processes, workers and functions.
+pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    processes(bench, report).await?;
+    workers(bench, report).await?;
+    functions(bench, report).await
+}
+
 /// A process for each task, as `xargs -P 2 -n 1` starts them.
-pub(super) async fn processes(order: &Handlers, table: &mut Table) -> Result<()> {
+async fn processes(bench: &Bench, report: &mut Report) -> Result<()> {
+    let count = bench.tasks(5_000, 50);
     for program in ["/bin/true", "/bin/echo"] {
-        let mut stage = Stage::new().await?;
-        let tasks = stage.tasks("tasks", numbers(order.tasks))?;
+        let mut stage = bench.stage(AppendOnly::No).await?;
+        let tasks = stage.tasks("tasks", numbers(count))?;
         stage.executor(&command(&[program, "{task}"])).await?;
         // Once in vain, so that nobody has to read programs from the disk.
         xargs(&[program], &tasks).await?;
         let mut pairs = Vec::new();
-        for _ in 0..order.rounds {
+        for _ in 0..bench.rounds() {
             let theirs = xargs(&[program], &tasks).await?;
             let ours = stage.run("default", &tasks).await?;
-            pairs.push((rate(order.tasks, ours), rate(order.tasks, theirs)));
+            pairs.push((rate(count, ours), rate(count, theirs)));
         }
         stage.clear().await?;
-        table.rates(&format!("command {program} / xargs -P 2 -n 1 {program}"), &pairs);
+        report.row(Row::pairs(
+            format!("command {program}"),
+            "tasks/s",
+            format!("xargs -P 2 -n 1 {program}"),
+            &pairs,
+        ));
     }
     Ok(())
 }
 
 /// A worker that stays, against the same program started for each task.
-pub(super) async fn workers(order: &Handlers, table: &mut Table) -> Result<()> {
-    let example = root().join("deploy/examples/workers/worker.py");
+async fn workers(bench: &Bench, report: &mut Report) -> Result<()> {
+    let example = crate::root().join("deploy/examples/workers/worker.py");
     let example = example.to_str().context("the path is no text")?;
-    let (many, few) = (order.tasks * 10, order.tasks / 20);
+    let tasks = bench.tasks(5_000, 40);
+    let (many, few) = (tasks * 10, tasks / 20);
     for in_flight in [1, 16] {
-        let mut stage = Stage::new().await?;
+        let mut stage = bench.stage(AppendOnly::No).await?;
         let (for_us, for_them) = (
             stage.tasks("many", numbers(many))?,
             stage.tasks("few", numbers(few))?,
@@ -54,42 +72,47 @@ pub(super) async fn workers(order: &Handlers, table: &mut Table) -> Result<()> {
             ))
             .await?;
         let mut pairs = Vec::new();
-        for _ in 0..order.rounds {
+        for _ in 0..bench.rounds() {
             let theirs = xargs(&argv, &for_them).await?;
             let ours = stage.run("default", &for_us).await?;
             pairs.push((rate(many, ours), rate(few, theirs)));
         }
         stage.clear().await?;
-        table.rates(
-            &format!("worker, Python, in_flight = {in_flight} / xargs with it for each task"),
+        report.row(Row::pairs(
+            format!("worker, Python, in_flight = {in_flight}"),
+            "tasks/s",
+            "xargs with it for each task",
             &pairs,
-        );
+        ));
     }
     Ok(())
 }
 
-/// A function on a thread: 100 jobs of 5,000 numbers, which wait when the executor comes.
-pub(super) async fn functions(order: &Handlers, table: &mut Table) -> Result<()> {
-    let mut stage = Stage::new().await?;
-    let tasks = stage.tasks("tasks", (0..500_000_u64).map(|n| (5_000 + n * 179).to_string()))?;
+/// A function on a thread: jobs of 5,000 numbers, which wait when the executor comes.
+async fn functions(bench: &Bench, report: &mut Report) -> Result<()> {
+    let count = bench.count(500_000, 10_000);
+    let mut stage = bench.stage(AppendOnly::No).await?;
+    let tasks = stage.tasks("tasks", (0..count).map(|n| (5_000 + n * 179).to_string()))?;
     let mut rates = Vec::new();
-    for _ in 0..order.rounds {
+    for _ in 0..bench.rounds() {
         let jobs = stage.submit("primes", &tasks, 5_000).await?;
-        ensure!(jobs.len() == 100, "{} jobs", jobs.len());
+        ensure!(jobs.len() == count / 5_000, "{} jobs", jobs.len());
+        let mut steps = stage.jobs().await?;
         stage
             .executor("[executor]\nqueues = [\"primes\"]\nslots = 2\n")
             .await?;
         let begun = Instant::now();
-        stage.done(&jobs).await?;
-        rates.push(rate(500_000, begun.elapsed()));
+        steps.done(&jobs, LIMIT).await?;
+        rates.push(rate(count, begun.elapsed()));
         stage.clear().await?;
     }
-    table.rate("prime, 100 jobs of 5,000", rates);
+    let what = format!("function: prime, {} waiting jobs of 5,000", count / 5_000);
+    report.row(Row::new(what, "tasks/s", rates));
     Ok(())
 }
 
 /// The configuration of an executor that runs a process for each task, with `argv`.
-pub(super) fn command(argv: &[&str]) -> String {
+pub(crate) fn command(argv: &[&str]) -> String {
     format!(
         "{}handler = \"command\"\n[queue.command]\nargv = {argv:?}\n",
         executor()
@@ -97,7 +120,7 @@ pub(super) fn command(argv: &[&str]) -> String {
 }
 
 /// An executor with two slots, up to its table `queue`.
-pub(super) fn executor() -> String {
+fn executor() -> String {
     format!("[executor]\nqueues = [\"default\"]\nslots = {SLOTS}\n\n[queue]\n")
 }
 

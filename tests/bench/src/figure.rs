@@ -1,0 +1,74 @@
+//! What is measured.
+
+use std::fmt;
+
+use anyhow::Result;
+use futures::future::LocalBoxFuture;
+
+use crate::{
+    bench::Bench,
+    figures::{handlers, large, small, tails, throughput},
+    report::Report,
+};
+
+/// One thing that is measured: rows of the table, and a picture.
+pub(crate) struct Figure {
+    /// How it is asked for.
+    pub(crate) name: &'static str,
+    /// What it tells, in a line.
+    pub(crate) about: &'static str,
+    /// Whether it takes minutes, so that it runs only when it is named (or quickly).
+    pub(crate) is_long: bool,
+    /// Measures.
+    pub(crate) run: Measure,
+}
+
+/// Measures, and puts what comes out into the report. A row that is there stays when the rest fails.
+pub(crate) type Measure = for<'a> fn(&'a Bench, &'a mut Report) -> LocalBoxFuture<'a, Result<()>>;
+
+/// All of them, in the order of the report.
+pub(crate) const FIGURES: &[Figure] = &[
+    Figure {
+        name: "throughput",
+        about: "trivial tasks a second, submission to delivered files, beside the naive use of Redis",
+        is_long: false,
+        run: |bench, report| Box::pin(throughput::measure(bench, report)),
+    },
+    Figure {
+        name: "small",
+        about: "jobs of one task: how long one takes, how many a second, what each costs, beside the ledger's writes alone",
+        is_long: false,
+        run: |bench, report| Box::pin(small::measure(bench, report)),
+    },
+    Figure {
+        name: "handlers",
+        about: "processes beside xargs, workers beside a program for each task, functions",
+        is_long: false,
+        run: |bench, report| Box::pin(handlers::measure(bench, report)),
+    },
+    Figure {
+        name: "tails",
+        about: "the ends of jobs: how long slots have nothing to do while the last tasks run",
+        is_long: false,
+        run: |bench, report| Box::pin(tails::measure(bench, report)),
+    },
+    Figure {
+        name: "large",
+        about: "one job of ten million tasks: submitted, run, delivered as zstd and as zip, read by standard tools",
+        is_long: true,
+        run: |bench, report| Box::pin(large::measure(bench, report)),
+    },
+];
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let long = if self.is_long { " (only when named)" } else { "" };
+        write!(f, "{:<12} {}{long}", self.name, self.about)
+    }
+}
+
+impl fmt::Debug for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

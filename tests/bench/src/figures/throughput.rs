@@ -1,0 +1,104 @@
+//! Trivial tasks a second: from the start of the submitter to the last delivered file.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use harness::AppendOnly;
+
+use crate::{
+    bench::Bench,
+    floors::redis::{Naive, Results},
+    report::{Report, Row},
+    stage::{LIMIT, Stage},
+};
+
+/// Tasks of a job.
+pub(crate) const JOB: usize = 5_000;
+
+/// Measures with and without an append-only file.
+pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
+    for append_only in [AppendOnly::No, AppendOnly::EverySecond] {
+        with(bench, append_only, report).await?;
+    }
+    Ok(())
+}
+
+/// A cluster that is there when a job comes: one executor and one watcher with their defaults.
+pub(crate) async fn cluster(bench: &Bench, append_only: AppendOnly) -> Result<Stage> {
+    let mut stage = bench.stage(append_only).await?;
+    stage.executor("").await?;
+    stage.watcher("").await?;
+    Ok(stage)
+}
+
+/// Submits so many trivial tasks as jobs of [`JOB`], and returns how long it took until all of them were delivered: their
+/// files durable, their znodes gone.
+pub(crate) async fn run(stage: &Stage, tasks: usize) -> Result<Duration> {
+    let file = stage.tasks("trivial", (0..tasks).map(|task| (task % 100).to_string()))?;
+    let mut steps = stage.jobs().await?;
+    let (count, before) = (tasks.div_ceil(JOB), stage.delivered("primes")?);
+    let begun = Instant::now();
+    let (ids, gone) = tokio::try_join!(stage.submit("primes", &file, JOB), steps.gone(count, LIMIT))?;
+    let end = gone.values().max().copied().unwrap_or(begun);
+    ensure!(ids.len() == count, "{} jobs instead of {count}", ids.len());
+    stage.ensure_delivered("primes", before + count)?;
+    Ok(end - begun)
+}
+
+async fn with(bench: &Bench, append_only: AppendOnly, report: &mut Report) -> Result<()> {
+    let told = match append_only {
+        AppendOnly::No => "appendonly no",
+        AppendOnly::EverySecond => "everysec",
+        AppendOnly::Always => "always",
+    };
+    let tasks = bench.tasks(500_000, 10_000);
+    let stage = cluster(bench, append_only).await?;
+    let mut naive = Naive::connect(stage.world()).await?;
+    let (mut one_by_one, mut batched, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
+    // A first time in vain: files are read, pages are touched.
+    run(&stage, tasks.min(50_000)).await?;
+    for _ in 0..bench.rounds() {
+        let idle = stage.redis_cpu().await?;
+        let ours = rate(tasks, run(&stage, tasks).await?);
+        let after_ours = stage.redis_cpu().await?;
+        let floor = rate(tasks, naive.run(tasks, JOB, Results::OneByOne).await?);
+        let after_floor = stage.redis_cpu().await?;
+        one_by_one.push((ours, floor));
+        cpu.push((
+            microseconds(after_ours - idle, tasks),
+            microseconds(after_floor - after_ours, tasks),
+        ));
+        batched.push((ours, rate(tasks, naive.run(tasks, JOB, Results::Batched).await?)));
+    }
+    let jobs = tasks.div_ceil(JOB);
+    report.row(
+        Row::pairs(
+            format!("submission to files, {jobs} jobs of {JOB}, {told}"),
+            "tasks/s",
+            "naive, a result a command",
+            &one_by_one,
+        )
+        .at_least(1.5),
+    );
+    report.row(Row::pairs(
+        format!("the same, {told}"),
+        "tasks/s",
+        "naive, results by 500",
+        &batched,
+    ));
+    report.row(Row::pairs(
+        format!("processor time of Redis for a task, {told}"),
+        "µs",
+        "naive, a result a command",
+        &cpu,
+    ));
+    Ok(())
+}
+
+fn rate(tasks: usize, time: Duration) -> f64 {
+    tasks as f64 / time.as_secs_f64()
+}
+
+fn microseconds(time: Duration, tasks: usize) -> f64 {
+    time.as_secs_f64() * 1e6 / tasks as f64
+}

@@ -1,0 +1,5 @@
+//! Floors: tight programs that make the stores do the work of a figure, and nothing else.
+
+pub(crate) mod file;
+pub(crate) mod ledger;
+pub(crate) mod redis;
