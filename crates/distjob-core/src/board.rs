@@ -23,18 +23,23 @@
 
 mod ripe;
 mod shares;
+mod staleness;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use self::ripe::{Class, Ripe};
+use self::{
+    ripe::{Class, Ripe},
+    staleness::Staleness,
+};
 use crate::{
-    JobData, JobEntry, JobId, JobState, MemberName, QueueName, Roster, Zxid, share::Sharing,
+    JobData, JobEntry, JobId, JobState, MemberName, QueueName, Roster, Zxid,
+    share::{Sharers, Sharing, Wish},
     turns::Precedence,
 };
 
@@ -48,7 +53,9 @@ pub enum Interest {
 }
 
 impl Interest {
-    fn covers(&self, job: &JobData) -> bool {
+    /// Whether a job that looks like this is one of them.
+    #[must_use]
+    pub fn covers(&self, job: &JobData) -> bool {
         match self {
             Self::Execution(queues) => job.state == JobState::Submitted && queues.contains(&job.queue),
             Self::Delivery => job.state.is_for_watchers(),
@@ -99,6 +106,8 @@ struct Job {
     whiles: u32,
     /// How many of its tasks nobody has, as the caller last heard.
     left: Option<u64>,
+    /// What it wants of the members that share its queue.
+    wish: Wish,
     phase: Phase,
     place: Place,
 }
@@ -127,9 +136,9 @@ pub struct Board {
     jobs: HashMap<JobId, Job>,
     ripe: Ripe,
     later: BTreeSet<(Instant, JobId)>,
-    shares_are_stale: bool,
-    /// Whether a member went since shares were last computed.
-    has_heirs: bool,
+    /// Who shares the jobs of each queue, of those on the roster; every wish is one of them.
+    sharers: BTreeMap<QueueName, Sharers>,
+    staleness: Staleness,
 }
 
 impl Board {
@@ -143,8 +152,8 @@ impl Board {
             jobs: HashMap::new(),
             ripe: Ripe::default(),
             later: BTreeSet::new(),
-            shares_are_stale: false,
-            has_heirs: false,
+            sharers: BTreeMap::new(),
+            staleness: Staleness::default(),
         }
     }
 
@@ -152,7 +161,7 @@ impl Board {
     pub fn reconfigure(&mut self, sharing: Sharing, help_after: Duration) {
         self.settings.sharing = sharing;
         self.settings.help_after = help_after;
-        self.shares_are_stale = true;
+        self.staleness.outdate();
     }
 
     /// Says how a queue stands to the others from now on. One that was never named has the default precedence.
@@ -193,15 +202,16 @@ impl Board {
         if self.jobs.get(id).is_some_and(|job| job.entry.life != entry.life) {
             self.remove(id);
         }
-        let is_new = self.jobs.get(id).is_none_or(|job| job.entry != entry);
-        if is_new {
-            // The queue by which it stands somewhere may change, too.
-            self.lift(id);
+        if self.jobs.get(id).is_some_and(|job| job.entry == entry) {
+            return;
         }
+        // The queue by which it stands somewhere, or is shared, may change, too.
+        self.lift(id);
+        let (wish, likes_me) = self.wish(id, &entry.data.queue);
         match self.jobs.get_mut(id) {
-            Some(_) if !is_new => {}
             Some(job) => {
                 job.entry = entry;
+                job.wish = wish;
                 job.not_before = None;
                 job.whiles = 0;
                 job.phase = if matches!(job.phase, Phase::Busy(_)) {
@@ -212,21 +222,21 @@ impl Board {
                 self.settle(id, now);
             }
             None => {
-                let mine = self.prefers_me(id, &entry.data.queue);
                 let (place, phase) = (Place::Nowhere, Phase::Waiting);
                 let job = Job {
                     entry,
-                    mine,
+                    mine: likes_me,
                     seen_at: now,
                     first: 0,
                     not_before: None,
                     whiles: 0,
                     left: None,
+                    wish,
                     phase,
                     place,
                 };
                 self.jobs.insert(id.clone(), job);
-                self.shares_are_stale = true;
+                self.staleness.drift();
                 self.settle(id, now);
             }
         }
@@ -419,7 +429,9 @@ impl Board {
 
     fn remove(&mut self, id: &JobId) {
         self.lift(id);
-        self.shares_are_stale |= self.jobs.remove(id).is_some();
+        if self.jobs.remove(id).is_some() {
+            self.staleness.drift();
+        }
     }
 
     /// Takes the job out of wherever it waits.

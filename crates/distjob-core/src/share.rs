@@ -2,12 +2,15 @@
 
 mod hash;
 mod rendezvous;
+mod sharers;
 #[cfg(test)]
 mod tests;
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::sharers::{Sharers, Wish};
 
 /// The rule by which jobs are shared among members. All members of a deployment should use the same: two
 /// rules at work are wasteful, though not wrong.
@@ -81,7 +84,12 @@ pub fn assign(sharing: Sharing, jobs: &[impl AsRef<str>], members: &[impl AsRef<
         Sharing::RoundRobin => (0..distinct.first.len())
             .map(|job| job % places.first.len())
             .collect(),
-        Sharing::Rendezvous => rendezvous::assign(&distinct.hashes(jobs), &places.hashes(members)),
+        Sharing::Rendezvous => {
+            let (jobs, members) = (distinct.hashes(jobs), places.hashes(members));
+            let favourite = |job: &u64| rendezvous::favourite(*job, &members, |_| true);
+            let favourites: Vec<usize> = jobs.iter().filter_map(favourite).map(|(_, member)| member).collect();
+            rendezvous::assign(&jobs, &favourites, &members)
+        }
     };
     distinct
         .position

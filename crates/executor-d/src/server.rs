@@ -200,7 +200,6 @@ pub(crate) struct Server<'a> {
     /// While they do: when to make sure.
     check_at: Instant,
     audit_at: Instant,
-    share_at: Instant,
     /// Since when the store has not answered.
     store_away_since: Option<Instant>,
 }
@@ -241,7 +240,6 @@ impl<'a> Server<'a> {
             ask_at: None,
             check_at: now + CHECK_EVERY,
             audit_at: now + AUDIT_EVERY,
-            share_at: now,
             store_away_since: None,
         };
         server.configure();

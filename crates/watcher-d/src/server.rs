@@ -50,9 +50,6 @@ use crate::{
 
 pub(crate) use self::outlets::Outlets;
 
-/// Shares are computed again no sooner than this, and no sooner than ten times as long as it took.
-const SHARE_PAUSE: Duration = Duration::from_millis(10);
-
 /// While all is well, the ledger mark is looked at so often: an emptied store answers like any other.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 
@@ -125,7 +122,6 @@ pub(crate) struct Server<'a> {
     check_at: Option<Instant>,
     /// By which list the sweep goes that is under way.
     sweeping: Option<Arc<Roster>>,
-    share_at: Instant,
     unpark_at: Instant,
 }
 
@@ -163,7 +159,6 @@ impl<'a> Server<'a> {
             trusted: true,
             check_at: Some(now + CHECK_EVERY),
             sweeping: None,
-            share_at: now,
             unpark_at: now + UNPARK_EVERY,
             watcher,
             term,
@@ -218,9 +213,8 @@ impl<'a> Server<'a> {
     }
 
     fn wake_at(&self) -> Instant {
-        let share_at = self.board.shares_are_stale().then_some(self.share_at);
         let job_at = self.board.wakes_at().filter(|_| self.has_room());
-        [share_at, job_at, self.check_at]
+        [self.board.share_at(clock()), job_at, self.check_at]
             .into_iter()
             .flatten()
             .fold(self.unpark_at, Instant::min)
@@ -251,10 +245,10 @@ impl<'a> Server<'a> {
     /// Starts as many pipelines as there is room for.
     fn pump(&mut self) {
         let now = clock();
-        if self.board.shares_are_stale() && self.share_at <= now {
+        if self.board.share_at(now).is_some_and(|at| at <= now) {
             self.board.share(now);
             let done = clock();
-            self.share_at = done + SHARE_PAUSE.max((done - now) * 10);
+            self.board.shared(done, done - now);
             self.watcher.metrics.jobs_share.set(count(self.board.share_len()));
         }
         while self.has_room() {

@@ -11,9 +11,6 @@ use crate::visit::Visit;
 /// Jobs that are being marked as processed at once.
 const FINISHING_MAX: usize = 256;
 
-/// Shares are computed again no sooner than this, and no sooner than ten times as long as it took.
-const SHARE_PAUSE: Duration = Duration::from_millis(10);
-
 /// Leases are claimed ahead of free slots only while they are short: a long one would wait here while another
 /// executor is idle.
 const AHEAD_MAX: Duration = Duration::from_millis(500);
@@ -23,14 +20,15 @@ impl Server<'_> {
     pub(super) fn pump(&mut self, now: Instant) {
         self.board.wake(now);
         self.lanes.wake(now);
-        if self.board.shares_are_stale() && now >= self.share_at {
+        if self.board.share_at(now).is_some_and(|at| at <= now) {
             self.board.share(now);
-            self.share_at = now + SHARE_PAUSE.max((super::clock() - now) * 10);
+            let done = super::clock();
+            self.board.shared(done, done - now);
             let share = i64::try_from(self.board.share_len()).unwrap_or(i64::MAX);
             self.executor.metrics.jobs_share.set(share);
         }
         // What they held lies in jobs that are this executor's share now.
-        if !self.departed.is_empty() && !self.board.shares_are_stale() {
+        if !self.departed.is_empty() && !self.board.shares_are_outdated() {
             self.settle_estates();
         }
         if !self.isolated.is_empty() && !self.alone {
@@ -69,7 +67,6 @@ impl Server<'_> {
 
     /// When `pump` has something to do even if nothing happens.
     pub(super) fn wakes_at(&self, now: Instant) -> Instant {
-        let share_at = self.board.shares_are_stale().then_some(self.share_at);
         let is_asking = !self.asking.is_empty();
         let ask_at = self.ask_at.filter(|_| !is_asking);
         let check_at = Some(self.check_at).filter(|_| !is_asking);
@@ -83,7 +80,7 @@ impl Server<'_> {
                 .wakes_at(now, self.runs.len() < self.config.executor.slots()),
             ask_at,
             check_at,
-            share_at,
+            self.board.share_at(now),
             leave_at,
             Some(self.audit_at),
         ];
