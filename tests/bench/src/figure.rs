@@ -7,7 +7,7 @@ use futures::future::LocalBoxFuture;
 
 use crate::{
     bench::Bench,
-    figures::{handlers, large, small, tails, throughput},
+    figures::{delivery, fanout, handlers, large, memory, small, submit, tails, takeover, throughput},
     report::Report,
 };
 
@@ -35,10 +35,34 @@ pub(crate) const FIGURES: &[Figure] = &[
         run: |bench, report| Box::pin(throughput::measure(bench, report)),
     },
     Figure {
+        name: "submit",
+        about: "lines a second from a pipe to a job, beside `redis-cli --pipe`",
+        is_long: false,
+        run: |bench, report| Box::pin(submit::measure(bench, report)),
+    },
+    Figure {
         name: "small",
         about: "jobs of one task: how long one takes, how many a second, what each costs, beside the ledger's writes alone",
         is_long: false,
         run: |bench, report| Box::pin(small::measure(bench, report)),
+    },
+    Figure {
+        name: "delivery",
+        about: "the last commit of a job to its durable result, beside the writes and the sync in between alone",
+        is_long: false,
+        run: |bench, report| Box::pin(delivery::measure(bench, report)),
+    },
+    Figure {
+        name: "takeover",
+        about: "SIGKILL of an executor to its ranges running elsewhere, beside the session timeout",
+        is_long: false,
+        run: |bench, report| Box::pin(takeover::measure(bench, report)),
+    },
+    Figure {
+        name: "memory",
+        about: "what Redis keeps of a task, submitted, running and done, beside the same data raw",
+        is_long: false,
+        run: |bench, report| Box::pin(memory::measure(bench, report)),
     },
     Figure {
         name: "handlers",
@@ -51,6 +75,12 @@ pub(crate) const FIGURES: &[Figure] = &[
         about: "the ends of jobs: how long slots have nothing to do while the last tasks run",
         is_long: false,
         run: |bench, report| Box::pin(tails::measure(bench, report)),
+    },
+    Figure {
+        name: "fanout",
+        about: "what ZooKeeper spends on each event, write and read while many sessions watch",
+        is_long: true,
+        run: |bench, report| Box::pin(fanout::measure(bench, report)),
     },
     Figure {
         name: "large",
