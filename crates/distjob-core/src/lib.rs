@@ -5,9 +5,10 @@
 //! Reading order: names ([`id`], [`zxid`]), places ([`znode`], [`keys`]), what stands there ([`job`], [`member`], [`queue`],
 //! [`group`], [`flow`], [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
 //! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
-//! ([`share`], [`turns`], [`board`]) and at how much of it ([`width`]), and what is tried
+//! ([`attention`], [`share`], [`turns`], [`board`]) and at how much of it ([`width`]), and what is tried
 //! again ([`retry`]), and when no more is taken in ([`pressure`]). Words of settings: [`percent`], [`rate`].
 
+pub mod attention;
 pub mod belonging;
 pub mod board;
 pub mod conclusion;

@@ -1,5 +1,6 @@
 #![doc = include_str!("share/share.md")]
 
+mod circle;
 mod hash;
 mod rendezvous;
 mod sharers;
@@ -9,6 +10,8 @@ mod tests;
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+pub use self::circle::Circle;
 
 pub(crate) use self::sharers::{Sharers, Wish};
 
