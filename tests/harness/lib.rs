@@ -10,6 +10,7 @@
 //! - [`S3`] is where results are uploaded to; [`http`] asks anything that speaks HTTP.
 //! - [`eventually()`] waits for what has no event.
 //! - [`audit`] reads what was done to the ledger from the servers' own logs.
+//! - [`svg`] is for pictures of what came of it all.
 //!
 //! Functions return errors and start nothing in the background that outlives their value, so that other tools than tests
 //! can use them. Tests unwrap at once: a panic, unlike an error returned from a test, lets a dropped [`Process`] print its
@@ -29,6 +30,7 @@ mod process;
 mod proxy;
 mod receiver;
 pub mod servers;
+pub mod svg;
 mod world;
 
 pub use self::admin::Answer;

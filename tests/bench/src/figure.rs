@@ -7,7 +7,10 @@ use futures::future::LocalBoxFuture;
 
 use crate::{
     bench::Bench,
-    figures::{delivery, fanout, handlers, large, memory, small, submit, tails, takeover, throughput},
+    figures::{
+        delivery, fanout, handlers, large, members, memory, sharing, small, submit, tails, takeover,
+        throughput, waiting,
+    },
     report::Report,
 };
 
@@ -81,6 +84,24 @@ pub(crate) const FIGURES: &[Figure] = &[
         about: "what ZooKeeper spends on each event, write and read while many sessions watch",
         is_long: true,
         run: |bench, report| Box::pin(fanout::measure(bench, report)),
+    },
+    Figure {
+        name: "sharing",
+        about: "jobs that change hands when a member comes or goes, beside the ideal",
+        is_long: false,
+        run: |bench, report| Box::pin(async { sharing::measure(bench, report) }),
+    },
+    Figure {
+        name: "members",
+        about: "2, 8 and 32 executors on one job: throughput, and what it costs the stores",
+        is_long: true,
+        run: |bench, report| Box::pin(members::measure(bench, report)),
+    },
+    Figure {
+        name: "waiting",
+        about: "up to 300,000 jobs that wait: memory and time of those who know of them",
+        is_long: true,
+        run: |bench, report| Box::pin(waiting::measure(bench, report)),
     },
     Figure {
         name: "large",

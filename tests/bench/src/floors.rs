@@ -2,4 +2,5 @@
 
 pub(crate) mod file;
 pub(crate) mod ledger;
+pub(crate) mod pipe;
 pub(crate) mod redis;

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`figure`] lists what is measured, [`figures`] has a file for each, [`floors`] what they are held against;
 //! [`bench`] is what a figure is given, [`stage`] the servers and programs that it starts there, [`jobs`] tells when jobs move,
-//! [`arrivals`] when results come, [`usage`] what they cost; [`report`] takes what was measured and writes it down.
+//! [`moments`] when one does, [`arrivals`] when results come, [`usage`] what they cost; [`report`] takes what was measured and writes it down.
 
 mod arrivals;
 mod bench;
@@ -15,6 +15,7 @@ mod figure;
 mod figures;
 mod floors;
 mod jobs;
+mod moments;
 mod quantiles;
 mod report;
 mod stage;

@@ -1,6 +1,7 @@
 //! What was measured, for people and for programs.
 
 mod page;
+mod plot;
 mod row;
 
 use std::{
@@ -67,6 +68,13 @@ pub(crate) struct Line {
     pub(crate) name: String,
     /// Its points, x growing.
     pub(crate) points: Vec<(f64, f64)>,
+}
+
+impl Section {
+    /// The name of its picture, beside the page.
+    fn picture(&self) -> String {
+        format!("{}.svg", self.name)
+    }
 }
 
 impl Report {
@@ -144,6 +152,12 @@ impl Report {
         for (name, text) in [("report.json", json), ("report.md", page::page(self))] {
             let path = directory.join(name);
             fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        }
+        for section in &self.figures {
+            if let Some(picture) = plot::plot(section, self.quick) {
+                let path = directory.join(section.picture());
+                fs::write(&path, picture).with_context(|| format!("write {}", path.display()))?;
+            }
         }
         Ok(directory)
     }

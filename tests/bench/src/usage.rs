@@ -90,7 +90,7 @@ impl Usage {
     /// What was used since an earlier look.
     pub(crate) fn since(&self, before: &Self) -> Self {
         Self {
-            cpu: difference(&self.cpu, &before.cpu, |now, then| now.saturating_sub(then)),
+            cpu: difference(&self.cpu, &before.cpu, Duration::saturating_sub),
             requests: difference(&self.requests, &before.requests, u64::saturating_sub),
             answers: difference(&self.answers, &before.answers, u64::saturating_sub),
             commands: difference(&self.commands, &before.commands, u64::saturating_sub),
@@ -111,7 +111,7 @@ fn difference<T: Copy + Default>(
 }
 
 /// Two fields of `/proc/<process>/stat`, numbered from 1, together.
-fn processor_time(process: &str, fields: [usize; 2]) -> Result<Duration> {
+pub(crate) fn processor_time(process: &str, fields: [usize; 2]) -> Result<Duration> {
     let path = format!("/proc/{process}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     // The name of the program may have blanks in it; field 3 comes after its last parenthesis.

@@ -48,6 +48,9 @@ pub(super) fn page(report: &Report) -> String {
         for remark in remarks(section) {
             let _ = writeln!(text, "\n{remark}");
         }
+        if !(section.rows.is_empty() && section.series.is_empty()) {
+            let _ = writeln!(text, "\n![{}]({})", section.about, section.picture());
+        }
     }
     text
 }

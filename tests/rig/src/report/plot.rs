@@ -12,14 +12,12 @@
 //! the end of all faults are vertical lines.
 
 mod series;
-mod svg;
 
 use std::fmt::Write as _;
 
-use self::{
-    series::{Series, round_up, series},
-    svg::{escaped, number},
-};
+use harness::svg::{escaped, number, round_up};
+
+use self::series::{Series, series};
 use super::{
     clock,
     faults::{Fault, by_kind, faults},

@@ -16,7 +16,8 @@ use crate::{
     bench::Bench,
     figures::throughput::cluster,
     floors::ledger::{LedgerFloor, Steps, WRITES},
-    jobs::{Jobs, Step},
+    jobs::Jobs,
+    moments::follow,
     quantiles::Quantiles,
     report::{Report, Row},
     stage::Stage,
@@ -120,7 +121,7 @@ fn tell_steps(rounds: &[(Vec<Life>, Vec<Steps>)], report: &mut Report) {
 }
 
 /// When a job reached what, from the client's first step.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Life {
     created: Duration,
     done: Duration,
@@ -174,36 +175,14 @@ impl Alone {
                 .await
                 .context("create a job")
         };
-        let follow = follow(&mut self.steps, &id, begun);
-        let (_, mut life, file) = tokio::try_join!(create, follow, self.arrivals.of(&id, LIMIT))?;
-        life.file = file - begun;
-        Ok(life)
+        let follow = follow(&mut self.steps, &id, LIMIT);
+        let (_, moments, file) = tokio::try_join!(create, follow, self.arrivals.of(&id, LIMIT))?;
+        Ok(Life {
+            created: moments.created - begun,
+            done: moments.done - begun,
+            file: file - begun,
+            uploaded: moments.uploaded - begun,
+            gone: moments.gone - begun,
+        })
     }
-}
-
-/// The moments of a job's steps, but for its file.
-async fn follow(steps: &mut Jobs, job: &str, begun: Instant) -> Result<Life> {
-    let mut life = Life::default();
-    let all = async {
-        let mut changes = 0;
-        loop {
-            let (id, step, at) = steps.next().await?;
-            if id != job {
-                continue;
-            }
-            match step {
-                Step::Created => life.created = at - begun,
-                Step::Changed if changes == 0 => (life.done, changes) = (at - begun, 1),
-                Step::Changed => life.uploaded = at - begun,
-                Step::Gone => {
-                    life.gone = at - begun;
-                    return anyhow::Ok(());
-                }
-            }
-        }
-    };
-    tokio::time::timeout(LIMIT, all)
-        .await
-        .with_context(|| format!("job {job} does not end"))??;
-    Ok(life)
 }

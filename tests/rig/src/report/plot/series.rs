@@ -43,18 +43,6 @@ pub(super) fn series(history: &History, total: impl Fn(&Sample) -> u64) -> Serie
     series
 }
 
-/// The next larger of 1, 2, 5, 10, 20, 50, …: where an axis may end.
-pub(super) fn round_up(value: f64) -> f64 {
-    let mut end = 1.0;
-    for factor in [2.0, 2.5, 2.0].into_iter().cycle() {
-        if end >= value || !value.is_finite() {
-            break;
-        }
-        end *= factor;
-    }
-    end
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,11 +77,5 @@ mod tests {
             "{}",
             series.points.len()
         );
-    }
-
-    #[test]
-    fn an_axis_ends_at_a_round_number() {
-        let ends = [0.0, 0.4, 1.5, 4.0, 7.0, 11.0, 480.0, 501.0].map(round_up);
-        assert_eq!(ends, [1.0, 1.0, 2.0, 5.0, 10.0, 20.0, 500.0, 1_000.0]);
     }
 }
