@@ -11,6 +11,7 @@ pub mod client;
 mod error;
 mod jobs;
 mod ledger;
+mod own;
 mod queues;
 mod roster;
 mod session;
@@ -19,7 +20,7 @@ mod term;
 mod watch;
 
 pub use error::ZkError;
-pub use jobs::{JobChange, JobsView};
+pub use jobs::{Audience, JobChange, JobsView};
 pub use ledger::{
     Created, GroupLook, GroupRead, JobRead, Joining, Ledger, Lock, Locking, Membership, Seat, Settling,
     Written,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use distjob_core::{JobEntry, JobId};
-use distjob_runtime::zk::{JobChange, JobsView, Ledger};
+use distjob_runtime::zk::{Audience, JobChange, JobsView, Ledger};
 use futures::{StreamExt as _, stream};
 use harness::eventually;
 use tokio::time::timeout;
@@ -21,7 +21,7 @@ struct Reader {
 impl Reader {
     fn new(ledger: Ledger) -> Self {
         Self {
-            view: JobsView::follow(ledger, NEVER),
+            view: JobsView::follow(ledger, Audience::anybody(), NEVER),
             known: BTreeMap::new(),
         }
     }
@@ -82,7 +82,7 @@ async fn what_is_there_at_the_start_is_complete_when_the_view_says_so() {
 #[tokio::test]
 async fn an_empty_ledger_is_complete_at_once() {
     let site = Site::shared().await;
-    let mut view = JobsView::follow(site.ledger().await, NEVER);
+    let mut view = JobsView::follow(site.ledger().await, Audience::anybody(), NEVER);
     timeout(SOON, view.complete()).await.unwrap();
 }
 

@@ -1,5 +1,7 @@
 //! The live view of all jobs.
 
+mod agenda;
+mod audience;
 mod follower;
 
 use std::{
@@ -12,6 +14,7 @@ use distjob_core::{JobEntry, JobId};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 
+pub use self::audience::Audience;
 use self::follower::Follower;
 use super::Ledger;
 
@@ -26,7 +29,9 @@ pub enum JobChange {
 
 /// A picture of all jobs that follows ZooKeeper for as long as its session lives.
 ///
-/// One recursive persistent watch tells what changes; each change is answered by one read of that znode. After every
+/// One recursive persistent watch tells what changes. Each change is answered by a read of that znode, together with
+/// others that changed, and [how soon](distjob_core::attention) depends on the [`Audience`]; what is gone before it was
+/// read is never read. After every
 /// reconnect the watch is set again, all names are listed and all jobs are read again: the server forgets persistent
 /// watches when it restarts, and the client does not repeat them. A slow scrub does the same bit by bit, in case
 /// anything else gets lost.
@@ -61,12 +66,13 @@ impl Shared {
 }
 
 impl JobsView {
-    /// Follows the jobs of `ledger`.
+    /// Follows the jobs of `ledger` for `audience`. What a member's own ledger writes is no news to it, so that ledger is to
+    /// be this one or a clone.
     #[must_use]
-    pub fn follow(ledger: Ledger, scrub_every: Duration) -> Self {
+    pub fn follow(ledger: Ledger, audience: Audience, scrub_every: Duration) -> Self {
         let shared = Arc::new(Shared::default());
         let (listed_sender, listed) = watch::channel(false);
-        let follower = Follower::new(ledger, shared.clone(), listed_sender, scrub_every);
+        let follower = Follower::new(ledger, shared.clone(), listed_sender, audience, scrub_every);
         Self {
             shared,
             listed,

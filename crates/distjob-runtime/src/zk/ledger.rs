@@ -8,7 +8,8 @@
 //! looks at the job's life first. Nobody else ends a life that is locked, and a server that has told of the lock knows
 //! the life that it is for; a write without a lock has the leader asked, as a server that lags behind may still show a
 //! life that is over. A life that ends and a next one that reaches the same version between this look and a write
-//! without a lock cannot be told apart.
+//! without a lock cannot be told apart. With a lock, a view that follows the jobs spares the look: it would hear of a
+//! life that ends as soon as that server could tell.
 //!
 //! # Cancel safety
 //! Dropping the future of a write leaves it unclear: it may take effect, or have done so. A lock that was asked for may
@@ -18,10 +19,13 @@ mod answers;
 mod creates;
 mod groups;
 
+use std::sync::Arc;
+
 use distjob_core::{
     JobData, JobEntry, JobId, MemberName, Zxid,
     ledger::{Settled, settle},
 };
+use futures::future::join;
 use tokio::time::sleep;
 
 use self::creates::Creates;
@@ -32,6 +36,7 @@ pub use self::{
 use super::{
     Session, ZkError,
     client::{Mode, Op},
+    own::OwnWrites,
     session::PAUSE_MAX,
 };
 use crate::store::backoff;
@@ -40,19 +45,41 @@ use crate::store::backoff;
 #[derive(Clone, Debug)]
 pub struct Ledger {
     session: Session,
+    own: Arc<OwnWrites>,
 }
 
 impl Ledger {
     /// The ledger of this session's root.
     #[must_use]
     pub fn new(session: Session) -> Self {
-        Self { session }
+        Self {
+            session,
+            own: Arc::default(),
+        }
     }
 
     /// The session that it writes with.
     #[must_use]
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// What it is writing, and has written.
+    pub(super) const fn own(&self) -> &Arc<OwnWrites> {
+        &self.own
+    }
+
+    /// Reads some jobs with one request, as the connected server knows them all at one moment: what is there of each, in
+    /// their order. One attempt.
+    ///
+    /// # Errors
+    /// [`ZkError::Unclear`] or [`ZkError::SessionOver`]; of a single job also [`ZkError::Refused`].
+    pub(super) async fn read_all(&self, ids: &[JobId]) -> Result<Vec<Result<JobRead, ZkError>>, ZkError> {
+        let layout = self.session.layout();
+        let paths: Vec<String> = ids.iter().map(|id| layout.job(id)).collect();
+        let reads = self.session.client().get_data_of_all(&paths);
+        let reads = self.session.reply(reads).await?;
+        Ok(reads.into_iter().map(JobRead::from_reply).collect())
     }
 
     /// Reads a job as the connected server knows it; that may be a little behind. One attempt.
@@ -142,6 +169,7 @@ impl Ledger {
     /// # Errors
     /// [`ZkError::Refused`] or [`ZkError::SessionOver`].
     pub async fn set(&self, id: &JobId, before: &JobEntry, data: &JobData) -> Result<Written, ZkError> {
+        let own = self.own.begin(id);
         // A version tells two lives of an id apart no better than a server that lags behind does, and no lock keeps this
         // one from ending.
         let now = self.read_fresh(id).await?;
@@ -150,14 +178,18 @@ impl Ledger {
         }
         let path = self.session.layout().job(id);
         let bytes = data.to_string().into_bytes();
-        self.write(id, before, Some(data), || async {
+        let written = self.write(id, before, Some(data), || async {
             let set = self
                 .session
                 .client()
                 .set_data(&path, &bytes, Some(before.version));
             self.session.reply(set).await.map(|_| ())
-        })
-        .await
+        });
+        let written = written.await?;
+        if written == Written::Yes {
+            own.done();
+        }
+        Ok(written)
     }
 
     /// Takes the lock of a job that looks like `before`: checks and creates in one transaction, as `member`. A lock that
@@ -170,9 +202,17 @@ impl Ledger {
             id: id.clone(),
             path: self.session.layout().lock(id),
             owner: self.session.id(),
+            own: Arc::new(self.own.begin(id)),
         };
         let mut attempt = 0;
-        while let Err(error) = self.create_lock(&lock, before, member).await {
+        loop {
+            let (created, look) = self.create_lock(&lock, before, member).await;
+            let Err(error) = created else {
+                if look.is_ok_and(|read| is_unchanged(before, &read)) {
+                    return Ok(Locking::Held(lock));
+                }
+                break;
+            };
             if matches!(error, ZkError::Refused(_) | ZkError::SessionOver) {
                 return Err(error);
             }
@@ -195,7 +235,7 @@ impl Ledger {
             sleep(backoff(attempt, PAUSE_MAX)).await;
             attempt += 1;
         }
-        // The server that answered the transaction has applied it, so its own view is new enough.
+        // Whether the lock is for this life of the job: the server that told of the lock knows that.
         match self.overtaken(id, before).await? {
             None => Ok(Locking::Held(lock)),
             Some(now) => {
@@ -205,10 +245,18 @@ impl Ledger {
         }
     }
 
-    async fn create_lock(&self, lock: &Lock, before: &JobEntry, member: &MemberName) -> Result<(), ZkError> {
-        let multi = self.session.client().multi(&[
+    /// Asks for the lock, and how the job looks then. Both requests are under way at once, and answered in their order: the
+    /// server that answers the transaction has applied it, so its own view is new enough.
+    async fn create_lock(
+        &self,
+        lock: &Lock,
+        before: &JobEntry,
+        member: &MemberName,
+    ) -> (Result<(), ZkError>, Result<JobRead, ZkError>) {
+        let (client, path) = (self.session.client(), self.session.layout().job(&lock.id));
+        let multi = client.multi(&[
             Op::Check {
-                path: &self.session.layout().job(&lock.id),
+                path: &path,
                 version: before.version,
             },
             Op::Create {
@@ -217,7 +265,9 @@ impl Ledger {
                 mode: Mode::Ephemeral,
             },
         ]);
-        self.session.reply(multi).await
+        let look = client.get_data(&path);
+        let (created, look) = join(self.session.reply(multi), self.session.reply(look)).await;
+        (created, JobRead::from_reply(look))
     }
 
     /// Whether this session still owns the lock, asked of the leader.
@@ -262,7 +312,7 @@ impl Ledger {
         let path = self.session.layout().job(&lock.id);
         let bytes = data.to_string().into_bytes();
         let creates = Creates::of_jobs(self.session.layout(), follow_ups);
-        if let Some(now) = self.overtaken(&lock.id, before).await? {
+        if let Some(now) = self.disturbed(lock, before).await? {
             return Ok(Written::Overtaken(now));
         }
         self.write(&lock.id, before, Some(data), || async {
@@ -290,7 +340,7 @@ impl Ledger {
             return Ok(Written::LockLost);
         }
         let path = self.session.layout().job(&lock.id);
-        if let Some(now) = self.overtaken(&lock.id, before).await? {
+        if let Some(now) = self.disturbed(lock, before).await? {
             return Ok(Written::Overtaken(now));
         }
         self.write(&lock.id, before, None, || async {
@@ -359,6 +409,15 @@ impl Ledger {
             .until_clear(|| self.session.fresh_stat(&lock.path))
             .await?;
         Ok(stat.map(|stat| stat.ephemeral_owner))
+    }
+
+    /// What stands there when it is not `before`, as far as this session may know that has the job's lock. As long as the view
+    /// has heard of no other life of the job than the one that was locked there is nothing to look at.
+    async fn disturbed(&self, lock: &Lock, before: &JobEntry) -> Result<Option<JobRead>, ZkError> {
+        match lock.own.is_undisturbed() {
+            true => Ok(None),
+            false => self.overtaken(&lock.id, before).await,
+        }
     }
 
     /// What stands there when it is not `before`, as far as this session may know that has the job's lock.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use distjob_core::{Holder, MemberInfo, MemberName, Role, Zxid};
+use distjob_core::{Holder, MemberInfo, MemberName, Role, Zxid, attention::Attention, board::Interest};
 use tokio::time::sleep;
 
 use super::{
-    JobsView, Ledger, QueuesView, RosterView, Session, SessionSettings, ZkError, client::Mode,
+    Audience, JobsView, Ledger, QueuesView, RosterView, Session, SessionSettings, ZkError, client::Mode,
     session::Settlement,
 };
 
@@ -59,12 +59,21 @@ impl Term {
         let born = register(&session, settings.role, &name, info).await?;
         let ledger = Ledger::new(session.clone());
         let roster = |role| RosterView::follow(session.clone(), role, settings.scrub_every);
+        let (executors, watchers) = (roster(Role::Executor), roster(Role::Watcher));
+        let (interest, colleagues) = match settings.role {
+            Role::Executor => {
+                let queues = info.queues.iter().cloned().collect();
+                (Interest::Execution(queues), executors.subscribe())
+            }
+            Role::Watcher => (Interest::Delivery, watchers.subscribe()),
+        };
+        let audience = Audience::member(Attention::new(name.clone(), interest), colleagues);
         Ok(Self {
             role: settings.role,
             holder: Holder { born, name },
-            executors: roster(Role::Executor),
-            watchers: roster(Role::Watcher),
-            jobs: JobsView::follow(ledger.clone(), settings.scrub_every),
+            executors,
+            watchers,
+            jobs: JobsView::follow(ledger.clone(), audience, settings.scrub_every),
             queues: QueuesView::follow(session.clone(), settings.scrub_every),
             ledger,
         })

@@ -1,10 +1,13 @@
 //! What the ledger's reads and writes answer.
 
+use std::sync::Arc;
+
 use distjob_core::{JobData, JobDataError, JobEntry, JobId, Zxid};
 
 use crate::zk::{
     ZkError,
     client::{Op, Stat},
+    own::OwnWrite,
 };
 
 /// What the znode of a job shows.
@@ -81,6 +84,8 @@ pub struct Lock {
     pub(super) id: JobId,
     pub(super) path: String,
     pub(super) owner: i64,
+    /// What happens to the job meanwhile is this session's doing, unless it says otherwise.
+    pub(super) own: Arc<OwnWrite>,
 }
 
 impl Lock {
