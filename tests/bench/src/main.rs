@@ -17,6 +17,7 @@ mod floors;
 mod jobs;
 mod moments;
 mod quantiles;
+mod rate;
 mod report;
 mod stage;
 mod usage;

@@ -1,7 +1,7 @@
 //! Servers of a figure's own, and the programs that it starts there.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -171,7 +171,11 @@ impl Stage {
     /// How many results were delivered of a queue.
     pub(crate) fn delivered(&self, queue: &str) -> Result<usize> {
         let directory = self.world.sink().join(queue);
-        let entries = fs::read_dir(&directory).with_context(|| format!("list {}", directory.display()))?;
+        let entries = match fs::read_dir(&directory) {
+            // The first result makes it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            entries => entries.with_context(|| format!("list {}", directory.display()))?,
+        };
         let mut count = 0;
         for entry in entries {
             let name = entry?.file_name();

@@ -12,6 +12,7 @@ use harness::AppendOnly;
 
 use crate::{
     bench::Bench,
+    rate::per_second,
     report::{Report, Row},
     stage::LIMIT,
 };
@@ -39,7 +40,7 @@ async fn processes(bench: &Bench, report: &mut Report) -> Result<()> {
         for _ in 0..bench.rounds() {
             let theirs = xargs(&[program], &tasks).await?;
             let ours = stage.run("default", &tasks).await?;
-            pairs.push((rate(count, ours), rate(count, theirs)));
+            pairs.push((per_second(count, ours), per_second(count, theirs)));
         }
         stage.clear().await?;
         report.row(Row::pairs(
@@ -75,7 +76,7 @@ async fn workers(bench: &Bench, report: &mut Report) -> Result<()> {
         for _ in 0..bench.rounds() {
             let theirs = xargs(&argv, &for_them).await?;
             let ours = stage.run("default", &for_us).await?;
-            pairs.push((rate(many, ours), rate(few, theirs)));
+            pairs.push((per_second(many, ours), per_second(few, theirs)));
         }
         stage.clear().await?;
         report.row(Row::pairs(
@@ -103,7 +104,7 @@ async fn functions(bench: &Bench, report: &mut Report) -> Result<()> {
             .await?;
         let begun = Instant::now();
         steps.done(&jobs, LIMIT).await?;
-        rates.push(rate(count, begun.elapsed()));
+        rates.push(per_second(count, begun.elapsed()));
         stage.clear().await?;
     }
     let what = format!("function: prime, {} waiting jobs of 5,000", count / 5_000);
@@ -126,10 +127,6 @@ fn executor() -> String {
 
 fn numbers(count: usize) -> impl Iterator<Item = String> {
     (0..count).map(|number| number.to_string())
-}
-
-fn rate(tasks: usize, time: Duration) -> f64 {
-    tasks as f64 / time.as_secs_f64()
 }
 
 /// How long xargs takes to run a program for each line.

@@ -8,6 +8,7 @@ use harness::AppendOnly;
 use crate::{
     bench::Bench,
     floors::redis::{Naive, Results},
+    rate::{each_us, per_second},
     report::{Report, Row},
     stage::{LIMIT, Stage},
 };
@@ -46,11 +47,7 @@ pub(crate) async fn run(stage: &Stage, tasks: usize) -> Result<Duration> {
 }
 
 async fn with(bench: &Bench, append_only: AppendOnly, report: &mut Report) -> Result<()> {
-    let told = match append_only {
-        AppendOnly::No => "appendonly no",
-        AppendOnly::EverySecond => "everysec",
-        AppendOnly::Always => "always",
-    };
+    let told = told(append_only);
     let tasks = bench.tasks(500_000, 10_000);
     let stage = cluster(bench, append_only).await?;
     let mut naive = Naive::connect(stage.world()).await?;
@@ -59,16 +56,19 @@ async fn with(bench: &Bench, append_only: AppendOnly, report: &mut Report) -> Re
     run(&stage, tasks.min(50_000)).await?;
     for _ in 0..bench.rounds() {
         let idle = stage.redis_cpu().await?;
-        let ours = rate(tasks, run(&stage, tasks).await?);
+        let ours = per_second(tasks, run(&stage, tasks).await?);
         let after_ours = stage.redis_cpu().await?;
-        let floor = rate(tasks, naive.run(tasks, JOB, Results::OneByOne).await?);
+        let floor = per_second(tasks, naive.run(tasks, JOB, Results::OneByOne).await?);
         let after_floor = stage.redis_cpu().await?;
         one_by_one.push((ours, floor));
         cpu.push((
-            microseconds(after_ours - idle, tasks),
-            microseconds(after_floor - after_ours, tasks),
+            each_us(tasks, after_ours - idle),
+            each_us(tasks, after_floor - after_ours),
         ));
-        batched.push((ours, rate(tasks, naive.run(tasks, JOB, Results::Batched).await?)));
+        batched.push((
+            ours,
+            per_second(tasks, naive.run(tasks, JOB, Results::Batched).await?),
+        ));
     }
     let jobs = tasks.div_ceil(JOB);
     report.row(
@@ -95,10 +95,11 @@ async fn with(bench: &Bench, append_only: AppendOnly, report: &mut Report) -> Re
     Ok(())
 }
 
-fn rate(tasks: usize, time: Duration) -> f64 {
-    tasks as f64 / time.as_secs_f64()
-}
-
-fn microseconds(time: Duration, tasks: usize) -> f64 {
-    time.as_secs_f64() * 1e6 / tasks as f64
+/// How Redis keeps what it has, for the table.
+pub(crate) fn told(append_only: AppendOnly) -> &'static str {
+    match append_only {
+        AppendOnly::No => "appendonly no",
+        AppendOnly::EverySecond => "everysec",
+        AppendOnly::Always => "always",
+    }
 }
