@@ -13,14 +13,15 @@
 //! All jobs of a watcher are of one kind.
 //!
 //! Its own share comes first; with nothing left there a member helps others, a little after a job appeared, so that
-//! its owner meets it first. A job of another's share is never out of reach: sharing is a hint, the claim (or the
-//! lock) is the grant.
+//! its owner meets it first; in a large cluster a few do at first, and more and more as time passes. A job of another's
+//! share is never out of reach: sharing is a hint, the claim (or the lock) is the grant.
 //!
 //! What a member held that is gone comes before all else, however many jobs take turns: jobs that became this member's
 //! by that departure, its own ones that were parked, and those of which the caller knows that something was given back.
 //!
 //! Time is passed in. Nothing here is remembered about the stores: a board can be thrown away and filled again.
 
+mod helping;
 mod ripe;
 mod shares;
 mod staleness;
@@ -78,7 +79,8 @@ pub struct BoardSettings {
     pub interest: Interest,
     /// The rule of sharing.
     pub sharing: Sharing,
-    /// How long a job of another's share is left to its owner.
+    /// How long a job of another's share is left to its owner. Then some help, and each time that it has passed again
+    /// twice as many.
     pub help_after: Duration,
 }
 
@@ -457,7 +459,11 @@ impl Board {
         }
         self.lift(id);
         let Some(job) = self.jobs.get_mut(id) else { return };
-        let helpable = (!job.mine).then(|| job.seen_at + self.settings.help_after);
+        let helpable = (!job.mine).then(|| {
+            let sharers = self.sharers.get(&job.entry.data.queue);
+            let rank = sharers.map_or(0, |sharers| sharers.rank(job.wish));
+            job.seen_at + helping::delay(self.settings.help_after, rank)
+        });
         match job.not_before.max(helpable).filter(|at| *at > now) {
             Some(at) => {
                 job.place = Place::Later(at);

@@ -88,6 +88,26 @@ fn another_members_job_is_helped_with_only_when_there_is_no_own_one_and_not_at_o
 }
 
 #[test]
+fn of_many_members_a_few_help_at_first_and_all_of_them_soon() {
+    let names: Vec<String> = (0..300).map(|member| format!("m{member}")).collect();
+    let roster = roster(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let now = Instant::now();
+    let helpers_after = |delays: u32| {
+        let helps = |name: &&String| {
+            let mut board = Board::new(MemberName::new(name.as_str()).unwrap(), board().0.settings);
+            board.meet(roster.clone(), now);
+            board.see(&id("j"), entry("subm=5", 1, 0), now);
+            board.next(now + HELP_AFTER * delays, |_| true).is_some()
+        };
+        names.iter().filter(helps).count()
+    };
+    assert_eq!(helpers_after(0), 1);
+    assert!((4..=16).contains(&helpers_after(1)));
+    assert!((16..=64).contains(&helpers_after(3)));
+    assert_eq!(helpers_after(7), 300);
+}
+
+#[test]
 fn a_death_brings_the_dead_ones_jobs_at_once() {
     let (mut board, now) = board();
     board.meet(roster(&["a", "b"]), now);

@@ -58,6 +58,14 @@ impl Sharers {
         wish.favourite() == self.me
     }
 
+    /// How many members a job likes better than me: what its score makes likely, without a look at the others.
+    pub(crate) fn rank(&self, wish: Wish) -> usize {
+        let mine = self.hashes.get(self.me).copied().unwrap_or_default();
+        let better = u128::from(u64::MAX - hash::of_pair(wish.hash, mine));
+        // Less than their number, as the share of scores that are better is less than 1.
+        usize::try_from((better * self.names.len() as u128) >> 64).unwrap_or(usize::MAX)
+    }
+
     /// How to bring wishes up to date that were asked of `former` members.
     pub(crate) fn since(&self, former: &Self) -> Since<'_> {
         let places: BTreeMap<u64, u32> = self.hashes.iter().copied().zip(0..).collect();
