@@ -135,7 +135,8 @@ pub struct Board {
     me: MemberName,
     settings: BoardSettings,
     roster: Arc<Roster>,
-    jobs: HashMap<JobId, Job>,
+    /// Boxed: there may be very many, and a table has twice the room that it needs at times.
+    jobs: HashMap<JobId, Box<Job>>,
     ripe: Ripe,
     later: BTreeSet<(Instant, JobId)>,
     /// Who shares the jobs of each queue, of those on the roster; every wish is one of them.
@@ -197,7 +198,7 @@ impl Board {
 
     /// Takes notice of a job (`None`: it is gone). A job that was put aside is looked at again when it changed.
     pub fn see(&mut self, id: &JobId, entry: Option<JobEntry>, now: Instant) {
-        let Some(entry) = entry.filter(|entry| self.settings.interest.covers(&entry.data)) else {
+        let Some(mut entry) = entry.filter(|entry| self.settings.interest.covers(&entry.data)) else {
             self.remove(id);
             return;
         };
@@ -209,7 +210,7 @@ impl Board {
         }
         // The queue by which it stands somewhere, or is shared, may change, too.
         self.lift(id);
-        let (wish, likes_me) = self.wish(id, &entry.data.queue);
+        let (wish, likes_me) = self.wish(id, &mut entry.data.queue);
         match self.jobs.get_mut(id) {
             Some(job) => {
                 job.entry = entry;
@@ -237,7 +238,7 @@ impl Board {
                     phase,
                     place,
                 };
-                self.jobs.insert(id.clone(), job);
+                self.jobs.insert(id.clone(), Box::new(job));
                 self.staleness.drift();
                 self.settle(id, now);
             }
@@ -247,7 +248,7 @@ impl Board {
     /// Takes notice of what this member itself made of a job that was handed out to it as `before`: that is no news, whether
     /// it was heard of already or will be. What others made of the job is news all the same, and one that is gone stays so.
     pub fn see_own(&mut self, id: &JobId, before: &JobEntry, after: &JobEntry) {
-        let busy = |job: &&mut Job| matches!(job.phase, Phase::Busy(_));
+        let busy = |job: &&mut Box<Job>| matches!(job.phase, Phase::Busy(_));
         let Some(job) = self.jobs.get_mut(id).filter(busy) else {
             return;
         };
@@ -366,10 +367,7 @@ impl Board {
     /// ripe again.
     pub fn park(&mut self, id: &JobId, now: Instant) {
         match self.jobs.get_mut(id) {
-            Some(Job {
-                phase: phase @ Phase::Busy(false),
-                ..
-            }) => *phase = Phase::Parked,
+            Some(job) if job.phase == Phase::Busy(false) => job.phase = Phase::Parked,
             Some(_) => self.release(id, None, now),
             None => {}
         }

@@ -42,7 +42,7 @@ impl Board {
         let is_gone = |name| !roster.members.contains_key(name);
         if self.roster.members.keys().any(is_gone) {
             self.staleness.inherit();
-            let parked = |job: &&mut Job| job.mine && job.phase == Phase::Parked;
+            let parked = |job: &&mut Box<Job>| job.mine && job.phase == Phase::Parked;
             for job in self.jobs.values_mut().filter(parked) {
                 job.first = job.first.max(1);
             }
@@ -146,13 +146,19 @@ impl Board {
         }
     }
 
-    /// What a job wants, and whether that is this member: a guess for one that came after shares were last computed.
-    pub(super) fn wish(&mut self, id: &JobId, queue: &QueueName) -> (Wish, bool) {
-        if !self.sharers.contains_key(queue) {
-            let sharers = self.sharers_of(queue);
-            self.sharers.insert(queue.clone(), sharers);
-        }
-        let sharers = &self.sharers[queue];
+    /// What a job wants, and whether that is this member: a guess for one that came after shares were last computed. All jobs
+    /// of a queue get the same copy of its name.
+    pub(super) fn wish(&mut self, id: &JobId, queue: &mut QueueName) -> (Wish, bool) {
+        let sharers = match self.sharers.get_key_value(queue) {
+            Some((known, sharers)) => {
+                queue.clone_from(known);
+                sharers
+            }
+            None => {
+                let sharers = self.sharers_of(queue);
+                self.sharers.entry(queue.clone()).or_insert(sharers)
+            }
+        };
         let wish = sharers.wish(id);
         (wish, sharers.likes_me(wish))
     }
