@@ -21,17 +21,37 @@ use crate::{
 /// How much memory submitter and watcher may take at most, whatever the size of the job.
 const MEMORY_MAX: f64 = (128 << 20) as f64;
 
-/// Submits, runs and delivers the job twice, as zstd and as zip. What is missing or wrong in a result is an error.
+/// A task of the large job may take so many times as long as one of a job of a tenth of its tasks: it should be the same.
+const GROWTH_MAX: f64 = 1.25;
+
+/// What a task took of the time of each step, in microseconds.
+struct Steps {
+    submission: f64,
+    run: f64,
+    delivery: f64,
+}
+
+/// Submits, runs and delivers the job twice, as zstd and as zip, and one of a tenth of its tasks. What is missing or wrong in
+/// a result is an error.
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let tasks = bench.tasks(10_000_000, 20_000) as u64;
-    for (archive, ending) in [("zstd", "jsonl.zst"), ("zip", "zip")] {
-        pass(bench, tasks, archive, ending, report).await?;
+    let few = pass(bench, tasks.div_ceil(10), "zstd", "jsonl.zst", report).await?;
+    let many = pass(bench, tasks, "zstd", "jsonl.zst", report).await?;
+    pass(bench, tasks, "zip", "zip", report).await?;
+    for (what, many, few) in [
+        ("submit", many.submission, few.submission),
+        ("run", many.run, few.run),
+        ("deliver", many.delivery, few.delivery),
+    ] {
+        let row = Row::new(format!("{tasks} tasks: to {what} one"), "µs", [many]);
+        let row = row.against(format!("of {} tasks", tasks.div_ceil(10)), [few]);
+        report.row(row.at_most(GROWTH_MAX));
     }
     Ok(())
 }
 
 /// One job from its submission to its result in this archive.
-async fn pass(bench: &Bench, tasks: u64, archive: &str, ending: &str, report: &mut Report) -> Result<()> {
+async fn pass(bench: &Bench, tasks: u64, archive: &str, ending: &str, report: &mut Report) -> Result<Steps> {
     let mut stage = bench.stage(AppendOnly::No).await?;
     let mut steps = stage.jobs().await?;
     let row = |what: &str, unit: &'static str, value: f64| {
@@ -43,7 +63,8 @@ async fn pass(bench: &Bench, tasks: u64, archive: &str, ending: &str, report: &m
     let submitter = stage.submitter(&["--queue", "primes"]).arg(&input).watch_memory();
     let submitter = stage.world().start(submitter, "submitter")?;
     let ids = submitter.succeeded(LIMIT).await?;
-    report.row(row("submitted", "tasks/s", rate(tasks, begun.elapsed())));
+    let submission = begun.elapsed();
+    report.row(row("submitted", "tasks/s", rate(tasks, submission)));
     report.row(row("most memory of the submitter", "B", memory(&submitter)?).at_most(MEMORY_MAX));
     let [id] = &ids[..] else {
         bail!("{} jobs instead of one", ids.len());
@@ -59,10 +80,11 @@ async fn pass(bench: &Bench, tasks: u64, archive: &str, ending: &str, report: &m
         .executor("[executor]\nqueues = [\"primes\"]\nslots = 2\n")
         .await?;
     steps.done(&ids, LIMIT).await?;
+    let run = begun.elapsed();
     report.row(row(
         "run, 2 slots of the built-in prime",
         "tasks/s",
-        rate(tasks, begun.elapsed()),
+        rate(tasks, run),
     ));
     report.row(row(
         "most memory of the executor",
@@ -81,7 +103,8 @@ async fn pass(bench: &Bench, tasks: u64, archive: &str, ending: &str, report: &m
         .watcher(&format!("[queue]\narchive = {archive:?}\n"))
         .await?;
     steps.gone(1, LIMIT).await?;
-    report.row(row("delivered", "tasks/s", rate(tasks, begun.elapsed())));
+    let delivery = begun.elapsed();
+    report.row(row("delivered", "tasks/s", rate(tasks, delivery)));
     report.row(row("most memory of the watcher", "B", memory(&stage.members()[0])?).at_most(MEMORY_MAX));
     stage.clear().await?;
 
@@ -97,7 +120,12 @@ async fn pass(bench: &Bench, tasks: u64, archive: &str, ending: &str, report: &m
         "s",
         begun.elapsed().as_secs_f64(),
     ));
-    Ok(())
+    let of_one = |time: Duration| time.as_secs_f64() * 1e6 / tasks as f64;
+    Ok(Steps {
+        submission: of_one(submission),
+        run: of_one(run),
+        delivery: of_one(delivery),
+    })
 }
 
 fn memory(process: &Process) -> Result<f64> {
