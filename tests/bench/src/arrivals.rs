@@ -60,21 +60,6 @@ impl Arrivals {
         }
     }
 
-    /// Returns when the result of this job has its name, and when that was.
-    pub(crate) async fn of(&mut self, job: &str, limit: Duration) -> Result<Instant> {
-        let arrived = async {
-            loop {
-                let (id, at) = self.next().await?;
-                if id == job {
-                    return anyhow::Ok(at);
-                }
-            }
-        };
-        timeout(limit, arrived)
-            .await
-            .with_context(|| format!("job {job} has no result after {limit:?}"))?
-    }
-
     /// Returns when `count` more results are there, and when the last of them came.
     pub(crate) async fn last_of(&mut self, count: usize, limit: Duration) -> Result<Instant> {
         ensure!(count > 0, "no results to wait for");

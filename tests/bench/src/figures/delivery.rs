@@ -137,11 +137,10 @@ impl<'a> Scene<'a> {
         let data = format!("subm={};queue={QUEUE}", self.tasks.len());
         self.world.create_job(&id, data).await?;
         let mut commits = self.commits.on_message();
-        let end =
-            async { tokio::try_join!(follow(&mut self.steps, &id, LIMIT), self.arrivals.of(&id, LIMIT)) };
+        let end = async { tokio::try_join!(follow(&mut self.steps, LIMIT), self.arrivals.next()) };
         tokio::pin!(end);
         let mut last = None;
-        let (moments, named) = loop {
+        let (moments, (_, named)) = loop {
             tokio::select! {
                 biased;
                 commit = commits.next() => {

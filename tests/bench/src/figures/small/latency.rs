@@ -1,15 +1,16 @@
 //! How long one small job takes when there is no other.
 
+mod client;
+
 use std::{
     path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use harness::AppendOnly;
-use redis::{AsyncCommands as _, aio::MultiplexedConnection};
-use zookeeper_client::{Acls, Client, CreateMode, CreateOptions};
 
+use self::client::Client;
 use super::QUEUE;
 use crate::{
     arrivals::Arrivals,
@@ -22,8 +23,6 @@ use crate::{
     report::{Report, Row},
     stage::Stage,
 };
-
-const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.with_acls(Acls::anyone_all());
 
 /// No job alone takes so long.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -65,38 +64,78 @@ const STRETCHES: [Stretch; 3] = [
 pub(super) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let jobs = bench.count(400, 5);
     let stage = cluster(bench, AppendOnly::No).await?;
-    let results = stage.world().sink().join(QUEUE);
-    let mut alone = Alone::new(&stage, &results).await?;
+    let mut scene = Scene::new(&stage, &stage.world().sink().join(QUEUE)).await?;
+    let mut plain = Client::plain(&stage).await?;
+    let mut http = Client::http(&stage).await?;
     let floor = LedgerFloor::new(stage.world()).await?;
     let aside = stage.world().dir().join("floor");
     std::fs::create_dir(&aside).context("make a directory for the floor")?;
     // A first time in vain: files are read, code is compiled.
-    alone.jobs(bench.count(400, 2)).await?;
+    scene.jobs(&mut plain, bench.count(400, 2)).await?;
+    scene.jobs(&mut http, bench.count(50, 1)).await?;
     floor.in_sequence(bench.count(400, 2), &aside).await?;
     let mut rounds = Vec::new();
     for _ in 0..bench.rounds() {
-        rounds.push((alone.jobs(jobs).await?, floor.in_sequence(jobs, &aside).await?));
+        rounds.push(Round {
+            plain: scene.jobs(&mut plain, jobs).await?,
+            floor: floor.in_sequence(jobs, &aside).await?,
+            http: scene.jobs(&mut http, bench.count(200, 3)).await?,
+            once: scene.jobs(&mut Client::Once, bench.count(20, 1)).await?,
+        });
     }
     for stretch in &STRETCHES {
         for (share, name, most) in [(0.5, "p50", 1.5), (0.99, "p99", 4.0)] {
-            let of_round = |(ours, theirs): &(Vec<Life>, Vec<Steps>)| {
-                let ours = Quantiles::of_times(ours.iter().map(stretch.ours));
-                let theirs = Quantiles::of_times(theirs.iter().map(stretch.theirs));
-                (ours.at(share), theirs.at(share))
-            };
-            let pairs: Vec<_> = rounds.iter().map(of_round).collect();
             let what = format!("one job of 1 task {}, {name}", stretch.what);
-            report.row(Row::pairs(what, "ms", stretch.floor, &pairs).at_most(most));
+            report.row(
+                stretch
+                    .row(what, &rounds, |round| &round.plain, share)
+                    .at_most(most),
+            );
         }
     }
+    let to_file = &STRETCHES[0];
+    for (share, name) in [(0.5, "p50"), (0.99, "p99")] {
+        let what = format!("by a request to submitter run: {}, {name}", to_file.what);
+        report.row(to_file.row(what, &rounds, |round| &round.http, share));
+        let what = format!("by a request to submitter run: to the answer, {name}");
+        let answers =
+            |round: &Round| Quantiles::of_times(round.http.iter().map(|life| life.answered)).at(share);
+        report.row(Row::new(
+            what,
+            "ms",
+            rounds.iter().map(answers).collect::<Vec<_>>(),
+        ));
+    }
+    let what = format!("by a submitter once for each: {}, p50", to_file.what);
+    report.row(to_file.row(what, &rounds, |round| &round.once, 0.5));
     tell_steps(&rounds, report);
     Ok(())
 }
 
+/// What was measured by turns.
+struct Round {
+    plain: Vec<Life>,
+    floor: Vec<Steps>,
+    http: Vec<Life>,
+    once: Vec<Life>,
+}
+
+impl Stretch {
+    /// The value that this share of the jobs of each round does not exceed, beside that of the floor.
+    fn row(&self, what: String, rounds: &[Round], jobs: fn(&Round) -> &[Life], share: f64) -> Row {
+        let pairs = rounds.iter().map(|round| {
+            let ours = Quantiles::of_times(jobs(round).iter().map(self.ours));
+            let theirs = Quantiles::of_times(round.floor.iter().map(self.theirs));
+            (ours.at(share), theirs.at(share))
+        });
+        Row::pairs(what, "ms", self.floor, &pairs.collect::<Vec<_>>())
+    }
+}
+
 /// Where the time goes within a job.
-fn tell_steps(rounds: &[(Vec<Life>, Vec<Steps>)], report: &mut Report) {
+fn tell_steps(rounds: &[Round], report: &mut Report) {
     let middle = |of: fn(&Life) -> Duration| {
-        let all = rounds.iter().flat_map(|(ours, _)| ours);
+        let all = rounds.iter().flat_map(|round| &round.plain);
         Quantiles::of_times(all.map(of)).at(0.5)
     };
     report.note(format!(
@@ -107,7 +146,7 @@ fn tell_steps(rounds: &[(Vec<Life>, Vec<Steps>)], report: &mut Report) {
         middle(|life| life.uploaded),
         middle(|life| life.gone),
     ));
-    let floors = || rounds.iter().flat_map(|(_, floors)| floors);
+    let floors = || rounds.iter().flat_map(|round| &round.floor);
     let writes = (0..WRITES).map(|nth| {
         let times = floors().filter_map(move |steps| steps.writes.get(nth).copied());
         format!("{:.2}", Quantiles::of_times(times).at(0.5))
@@ -124,61 +163,50 @@ fn tell_steps(rounds: &[(Vec<Life>, Vec<Steps>)], report: &mut Report) {
 #[derive(Debug, Clone, Copy)]
 struct Life {
     created: Duration,
+    answered: Duration,
     done: Duration,
     file: Duration,
     uploaded: Duration,
     gone: Duration,
 }
 
-/// A client that submits one job at a time and follows it.
-struct Alone {
-    redis: MultiplexedConnection,
-    zk: Client,
-    directory: String,
+/// Who follows jobs that come one at a time.
+struct Scene<'a> {
+    stage: &'a Stage,
     steps: Jobs,
     arrivals: Arrivals,
-    submitted: usize,
 }
 
-impl Alone {
-    async fn new(stage: &Stage, results: &Path) -> Result<Self> {
-        let world = stage.world();
+impl<'a> Scene<'a> {
+    async fn new(stage: &'a Stage, results: &Path) -> Result<Self> {
         Ok(Self {
-            redis: world.redis().await?,
-            zk: world.zk().await?,
-            directory: world.path("jobs"),
+            stage,
             steps: stage.jobs().await?,
             arrivals: Arrivals::listen(results)?,
-            submitted: 0,
         })
     }
 
-    async fn jobs(&mut self, count: usize) -> Result<Vec<Life>> {
+    async fn jobs(&mut self, client: &mut Client, count: usize) -> Result<Vec<Life>> {
         let mut lives = Vec::with_capacity(count);
         for _ in 0..count {
             tokio::time::sleep(PAUSE).await;
-            lives.push(self.job().await?);
+            lives.push(self.job(client).await?);
         }
         Ok(lives)
     }
 
-    /// Submits as a program in any language may: the task to a list, then the znode.
-    async fn job(&mut self) -> Result<Life> {
-        self.submitted += 1;
-        let id = format!("alone-{:026}", self.submitted);
-        let path = format!("{}/{id}", self.directory);
+    async fn job(&mut self, client: &mut Client) -> Result<Life> {
         let begun = Instant::now();
-        let _: u64 = self.redis.rpush(&id, "17").await?;
-        let create = async {
-            self.zk
-                .create(&path, b"subm=1;queue=primes", &PERSISTENT)
-                .await
-                .context("create a job")
+        let submit = async {
+            client.submit(self.stage).await?;
+            anyhow::Ok(Instant::now())
         };
-        let follow = follow(&mut self.steps, &id, LIMIT);
-        let (_, moments, file) = tokio::try_join!(create, follow, self.arrivals.of(&id, LIMIT))?;
+        let (answered, moments, (of, file)) =
+            tokio::try_join!(submit, follow(&mut self.steps, LIMIT), self.arrivals.next())?;
+        ensure!(of == moments.job, "a result of {of} and not of {}", moments.job);
         Ok(Life {
             created: moments.created - begun,
+            answered: answered - begun,
             done: moments.done - begun,
             file: file - begun,
             uploaded: moments.uploaded - begun,
