@@ -10,6 +10,9 @@ use crate::stage::Stage;
 /// What lines about commands begin with.
 const INFO_PREFIX: &str = "cmdstat_";
 
+/// What its server is called in [`Usage::cpu`].
+pub(crate) const ZOOKEEPER: &str = "zookeeper";
+
 /// What has been used so far. [`Usage::since`] makes of two of them what was used in between.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Usage {
@@ -33,7 +36,7 @@ impl Usage {
         let (zookeeper, redis) = (world.zookeeper()?, world.redis_server()?);
         let mut usage = Self::default();
         let servers = [
-            ("zookeeper", zookeeper.child()?.pid()),
+            (ZOOKEEPER, zookeeper.child()?.pid()),
             ("redis", redis.child()?.pid()),
         ];
         let members = stage.members().iter().map(|member| (member.name(), member.pid()));

@@ -14,7 +14,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use harness::World;
-use zookeeper_client::{Acls, Client, CreateMode, CreateOptions, MultiWriter};
+use tokio::task::JoinSet;
+use zookeeper_client::{Acls, AddWatchMode, Client, CreateMode, CreateOptions, EventType, MultiWriter};
 
 use super::file;
 
@@ -97,6 +98,25 @@ impl LedgerFloor {
             .try_collect::<()>()
             .await?;
         Ok(begun.elapsed())
+    }
+
+    /// Lets so many sessions hear of each step of each job, as members do, until what this returns is dropped.
+    pub(crate) async fn listen(&self, world: &World, sessions: usize) -> Result<JoinSet<()>> {
+        let mut listeners = JoinSet::new();
+        for _ in 0..sessions {
+            let zk = world.zk().await?;
+            let mut steps = zk
+                .watch(&self.root, AddWatchMode::PersistentRecursive)
+                .await
+                .context("watch the floor")?;
+            listeners.spawn(async move {
+                // Its session ends with it.
+                let _zk = zk;
+                // A session that breaks hears of nothing more, which makes the floor no slower.
+                while steps.changed().await.event_type != EventType::Session {}
+            });
+        }
+        Ok(listeners)
     }
 
     /// The nth write of a job, from 0.

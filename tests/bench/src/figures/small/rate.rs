@@ -13,7 +13,7 @@ use crate::{
     floors::ledger::{LedgerFloor, WRITES},
     report::{Report, Row},
     stage::{LIMIT, Stage},
-    usage::Usage,
+    usage::{Usage, ZOOKEEPER},
 };
 
 /// Submits many jobs of one task by one submitter, to one executor and one watcher; its floor are the ledger's writes of as
@@ -25,12 +25,18 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     // A first time in vain: files are read, code is compiled.
     run(&stage, bench.count(1_000, 10)).await?;
     floor.pipelined(bench.count(5_000, 10)).await?;
-    let (mut submitted, mut over, mut costs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut submitted, mut over, mut heard) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut costs, mut floor_costs) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds() {
-        let possible = jobs as f64 / floor.pipelined(jobs).await?.as_secs_f64();
         let before = Usage::so_far(&stage).await?;
+        let possible = per_second(jobs, floor.pipelined(jobs).await?);
+        let between = Usage::so_far(&stage).await?;
         let run = run(&stage, jobs).await?;
-        costs.push(Usage::so_far(&stage).await?.since(&before));
+        costs.push(Usage::so_far(&stage).await?.since(&between));
+        floor_costs.push(between.since(&before));
+        let listeners = floor.listen(stage.world(), LISTENERS).await?;
+        heard.push(per_second(jobs, floor.pipelined(jobs).await?));
+        drop(listeners);
         submitted.push((per_second(jobs, run.submitted), possible));
         over.push((per_second(jobs, run.over), possible));
     }
@@ -50,9 +56,15 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         )
         .at_least(0.5),
     );
-    tell_costs(jobs, &costs, report);
+    let ours: Vec<_> = over.iter().map(|(ours, _)| *ours).collect();
+    let name = format!("the same writes, heard of by {LISTENERS} sessions");
+    report.row(Row::new("the same", "jobs/s", ours).against(name, heard));
+    tell_costs(jobs, &costs, &floor_costs, report);
     Ok(())
 }
+
+/// Who hears of each step while the programs work: the executor, the watcher, and the benchmark.
+const LISTENERS: usize = 3;
 
 /// From the start of the submitter.
 struct Run {
@@ -86,42 +98,60 @@ fn per_second(jobs: usize, time: Duration) -> f64 {
 }
 
 /// What each job cost whom.
-fn tell_costs(jobs: usize, costs: &[Usage], report: &mut Report) {
-    let jobs = jobs as f64;
+fn tell_costs(jobs: usize, costs: &[Usage], floor: &[Usage], report: &mut Report) {
+    let each = |costs: &[Usage], of: &dyn Fn(&Usage) -> f64| -> Vec<_> {
+        costs.iter().map(|cost| of(cost) / jobs as f64).collect()
+    };
     let Some(first) = costs.first() else { return };
     for who in first.cpu.keys() {
-        let each = costs.iter().filter_map(|cost| cost.cpu.get(who));
-        let each: Vec<_> = each.map(|cpu| cpu.as_secs_f64() * 1e6 / jobs).collect();
-        report.row(Row::new(format!("processor time a job: {who}"), "µs", each));
+        let cpu = |cost: &Usage| cost.cpu.get(who).map_or(f64::NAN, Duration::as_secs_f64) * 1e6;
+        let row = Row::new(format!("processor time a job: {who}"), "µs", each(costs, &cpu));
+        report.row(match who.as_str() {
+            ZOOKEEPER => row.against("the ledger writes alone", each(floor, &cpu)),
+            _ => row,
+        });
     }
+    let all = |cost: &Usage| cost.cpu.values().sum::<Duration>().as_secs_f64() * 1e6;
+    report.row(Row::new(
+        "processor time a job: all of them",
+        "µs",
+        each(costs, &all),
+    ));
     for who in first.requests.keys() {
-        let each = costs.iter().filter_map(|cost| cost.requests.get(who));
-        let each: Vec<_> = each.map(|requests| *requests as f64 / jobs).collect();
-        report.row(Row::new(format!("requests to ZooKeeper a job: {who}"), "", each));
-        let each = costs.iter().filter_map(|cost| cost.answers.get(who));
-        let each: Vec<_> = each.map(|answers| *answers as f64 / jobs).collect();
+        let requests = |cost: &Usage| cost.requests.get(who).map_or(f64::NAN, |count| *count as f64);
+        report.row(Row::new(
+            format!("requests to ZooKeeper a job: {who}"),
+            "",
+            each(costs, &requests),
+        ));
+        let answers = |cost: &Usage| cost.answers.get(who).map_or(f64::NAN, |count| *count as f64);
         let what = format!("replies and notifications of ZooKeeper a job: {who}");
-        report.row(Row::new(what, "", each));
+        report.row(Row::new(what, "", each(costs, &answers)));
     }
     let scripts = |cost: &Usage| {
         let called = cost.commands.iter().filter(|(command, _)| is_script(command));
-        called.map(|(_, calls)| *calls as f64).sum::<f64>() / jobs
+        called.map(|(_, calls)| *calls as f64).sum()
     };
+    report.row(Row::new("scripts a job in Redis", "", each(costs, &scripts)));
+    let bytes = |cost: &Usage| cost.redis_bytes as f64;
     report.row(Row::new(
-        "scripts a job in Redis",
-        "",
-        costs.iter().map(scripts).collect::<Vec<_>>(),
+        "bytes a job to and from Redis",
+        "B",
+        each(costs, &bytes),
     ));
-    let bytes: Vec<_> = costs.iter().map(|cost| cost.redis_bytes as f64 / jobs).collect();
-    report.row(Row::new("bytes a job to and from Redis", "B", bytes));
-    let commands: Vec<_> = first
+    tell_commands(jobs, first, report);
+}
+
+fn tell_commands(jobs: usize, cost: &Usage, report: &mut Report) {
+    let calls = cost
         .commands
         .iter()
-        .map(|(command, calls)| (command, *calls as f64 / jobs))
+        .map(|(command, calls)| (command, *calls as f64 / jobs as f64));
+    let told: Vec<_> = calls
         .filter(|(_, calls)| *calls >= 0.05)
         .map(|(command, calls)| format!("{command} {calls:.1}"))
         .collect();
-    report.note(format!("commands a job in Redis: {}", commands.join(", ")));
+    report.note(format!("commands a job in Redis: {}", told.join(", ")));
     report.note(
         "requests of \"all\" are also those of the submitter and of the benchmark itself, which hears of each step of each job",
     );
