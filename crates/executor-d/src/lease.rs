@@ -24,6 +24,7 @@ use crate::{
     grip::Grip,
     handler::{CommitLimits, Handler, Job},
     metrics::ExecutorMetrics,
+    server::Slot,
 };
 
 /// What a lease needs to be run.
@@ -101,6 +102,11 @@ pub(crate) struct Work {
 }
 
 impl Work {
+    /// Bytes of payload.
+    pub(crate) fn bytes(&self) -> usize {
+        self.payloads.iter().map(Vec::len).sum()
+    }
+
     /// A lease, which is in hand.
     pub(crate) fn granted(job: Arc<Job>, grip: Grip, grant: Grant) -> Self {
         let Grant {
@@ -168,12 +174,18 @@ pub(crate) struct Ended {
 
 impl Runner {
     /// Runs tasks to their end, or until they are halted, or until they are somebody else's. What was run before a halt
-    /// is recorded.
+    /// is recorded. The slot, if it is one to be given away, is given away when the handler is done.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the lease as the last call left it, and drops the handler's.
-    pub(crate) async fn run(self, work: Work, limits: RunLimits, orders: watch::Receiver<Order>) -> Ended {
-        let mut run = Run::new(self, work, limits, orders);
+    pub(crate) async fn run(
+        self,
+        work: Work,
+        limits: RunLimits,
+        orders: watch::Receiver<Order>,
+        slot: Option<Slot>,
+    ) -> Ended {
+        let mut run = Run::new(self, work, limits, orders, slot);
         run.serve().await;
         run.end()
     }

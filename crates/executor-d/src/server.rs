@@ -41,12 +41,14 @@ use distjob_runtime::{
     store::{ConnectionState, StoreError},
     zk::{ConnectionWatch, JobChange, Term, ZkError},
 };
+use futures::FutureExt as _;
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
     time::sleep_until,
 };
 
+pub(crate) use self::runs::Slot;
 use self::{
     lanes::Lanes,
     runs::{Running, Runs},
@@ -66,6 +68,9 @@ const CHECK_EVERY: Duration = Duration::from_secs(5);
 
 /// How often a job is audited on which a reply was unclear.
 const AUDIT_EVERY: Duration = Duration::from_secs(60);
+
+/// Most events that are handled in a row.
+const EVENTS_MAX: usize = 64;
 
 /// Why a term ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +151,8 @@ enum Event {
     Stop,
     Over(&'static str),
     Ended(Running, Ended),
+    /// Leases have given away their slots.
+    Slots,
     Visited(Visited),
     Finished(Finished),
     Given(Given),
@@ -185,6 +192,8 @@ pub(crate) struct Server<'a> {
     /// Jobs that are being marked as processed.
     ending: BTreeSet<JobId>,
     visits: JoinSet<Visited>,
+    /// How long a slot will be busy with what they bring, as far as can be told.
+    visiting: Duration,
     runs: Runs,
     finishing: JoinSet<Finished>,
     giving: JoinSet<Given>,
@@ -230,6 +239,7 @@ impl<'a> Server<'a> {
             queue: VecDeque::new(),
             ending: BTreeSet::new(),
             visits: JoinSet::new(),
+            visiting: Duration::ZERO,
             runs: Runs::default(),
             finishing: JoinSet::new(),
             giving: JoinSet::new(),
@@ -260,13 +270,9 @@ impl<'a> Server<'a> {
             }
             self.pump(now);
             self.measure();
-            match self.next_event().await {
-                Event::Stop => break TermEnd::Stopped,
-                Event::Over(why) => {
-                    tracing::warn!(member = %self.term.holder().name, why, "the term is over, beginning another one");
-                    break TermEnd::Over;
-                }
-                event => self.handle(event, clock()),
+            let event = self.next_event().await;
+            if let Some(end) = self.handle_all(event) {
+                break end;
             }
         };
         match end {
@@ -283,13 +289,40 @@ impl<'a> Server<'a> {
         end
     }
 
+    /// Handles an event and those that have come with it, before anything is started that follows from them: so what
+    /// follows goes out together. How the term ends, when it does.
+    fn handle_all(&mut self, first: Event) -> Option<TermEnd> {
+        let (mut next, mut left) = (Some(first), EVENTS_MAX);
+        while let Some(event) = next {
+            match event {
+                Event::Stop => return Some(TermEnd::Stopped),
+                Event::Over(why) => {
+                    tracing::warn!(member = %self.term.holder().name, why, "the term is over, beginning another one");
+                    return Some(TermEnd::Over);
+                }
+                // It is time for something, and is so until that was done.
+                Event::Other => return None,
+                event => self.handle(event, clock()),
+            }
+            left -= 1;
+            next = if left > 0 {
+                self.next_event().now_or_never()
+            } else {
+                None
+            };
+        }
+        None
+    }
+
     async fn next_event(&mut self) -> Event {
         let wake_at = self.wakes_at(clock());
+        let given_away = self.runs.given_away();
         tokio::select! {
             biased;
             () = self.executor.stop.requested() => Event::Stop,
             why = self.term.over() => Event::Over(why),
             Some((running, ended)) = self.runs.next() => Event::Ended(running, ended),
+            () = given_away.changed() => Event::Slots,
             Some(visited) = self.visits.join_next() => Event::Visited(joined(visited)),
             Some(finished) = self.finishing.join_next() => Event::Finished(joined(finished)),
             Some(given) = self.giving.join_next() => Event::Given(joined(given)),
@@ -325,7 +358,7 @@ impl<'a> Server<'a> {
         for (gauge, value) in [
             (&metrics.jobs_submitted, self.board.len()),
             (&metrics.leases, self.hands.ranges()),
-            (&metrics.slots_busy, self.runs.len()),
+            (&metrics.slots_busy, self.runs.in_slots()),
             (&metrics.executors, self.board.roster().members.len()),
             (&metrics.watchers, self.term.watchers.roster().members.len()),
             (&metrics.session_connected, usize::from(session_connected)),

@@ -77,6 +77,14 @@ pub struct Grant {
     pub tasks: Vec<Vec<u8>>,
 }
 
+impl Grant {
+    /// Whether the job has tasks that are neither committed nor in this very lease.
+    #[must_use]
+    pub const fn has_more(&self) -> bool {
+        self.committed.saturating_add(self.lease.range.len()) < self.count
+    }
+}
+
 /// How the life that a caller speaks of stands to the one that the store knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Standing {

@@ -14,7 +14,10 @@ use tokio::{
 };
 
 use super::{Ended, Later, Order, Progress, RunLimits, Runner, Work, calls::Call};
-use crate::handler::{Failure, Tasks, Terms};
+use crate::{
+    handler::{Failure, Tasks, Terms},
+    server::Slot,
+};
 
 /// What is recorded of a task that its handler began and never spoke of again.
 const FORGOTTEN: &str = "the handler ended without an outcome of this task";
@@ -31,6 +34,8 @@ pub(super) struct Run {
     tasks: Tasks,
     /// While tasks run or may begin.
     handler: Option<BoxFuture<'static, ()>>,
+    /// Given away after that.
+    slot: Option<Slot>,
     /// The call under way: one at a time, so that each answer is newer than the one before.
     call: Option<BoxFuture<'static, (Call, Commit)>>,
     /// What to call next.
@@ -49,7 +54,13 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(runner: Runner, work: Work, limits: RunLimits, orders: watch::Receiver<Order>) -> Self {
+    pub(super) fn new(
+        runner: Runner,
+        work: Work,
+        limits: RunLimits,
+        orders: watch::Receiver<Order>,
+        slot: Option<Slot>,
+    ) -> Self {
         let tasks = Tasks::new(Terms {
             job: work.job.clone(),
             first: work.lease.range.lo(),
@@ -68,6 +79,7 @@ impl Run {
             orders,
             tasks,
             handler: None,
+            slot,
             call: None,
             calls: VecDeque::new(),
             begun: now,
@@ -133,6 +145,9 @@ impl Run {
             if let Some(call) = self.calls.pop_front() {
                 self.call = Some(call.make(self.runner.clone(), self.work.job.clone()).boxed());
             }
+        }
+        if self.handler.is_none() {
+            self.slot = None;
         }
         self.handler.is_some() || self.call.is_some()
     }

@@ -32,7 +32,7 @@ fn all(count: usize, ms: u64, step: Step) -> Vec<Script> {
 async fn run_all(world: &World, grip: &Grip, at_once: usize, limits: RunLimits) -> Ended {
     let work = world.claim(grip, 1000).unwrap();
     let (_orders, obeys) = watch::channel(Order::Go);
-    world.runner(at_once).run(work, limits, obeys).await
+    world.runner(at_once).run(work, limits, obeys, None).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +98,7 @@ async fn a_halted_lease_records_what_runs_and_gives_back_the_rest_at_once() {
         assert_eq!(watched.freed(), (4..10).collect::<Vec<_>>());
         orders
     };
-    let (ended, _orders) = tokio::join!(world.runner(2).run(work, LIMITS, obeys), halt);
+    let (ended, _orders) = tokio::join!(world.runner(2).run(work, LIMITS, obeys, None), halt);
     assert!(ended.is_over && ended.gave_back);
     assert_eq!(world.outcomes().into_keys().collect::<Vec<_>>(), [0, 1, 2, 3]);
 }
@@ -117,7 +117,7 @@ async fn a_lease_that_is_halted_while_its_last_commit_is_under_way_gives_back_th
         orders.send_replace(Order::Halt);
         orders
     };
-    let (ended, _orders) = tokio::join!(world.runner(1).run(work, limits, obeys), halt);
+    let (ended, _orders) = tokio::join!(world.runner(1).run(work, limits, obeys, None), halt);
     assert!(ended.is_over && ended.gave_back);
     assert_eq!(world.outcomes().into_keys().collect::<Vec<_>>(), [0]);
     assert_eq!(world.freed(), (1..10).collect::<Vec<_>>());
@@ -129,7 +129,7 @@ async fn a_lease_that_was_halted_before_it_began_runs_nothing() {
     let (world, grip) = (World::new(&all(3, 10, Step::Succeeds)), Grip::default());
     let work = world.claim(&grip, 10).unwrap();
     let (_orders, obeys) = watch::channel(Order::Halt);
-    let ended = world.runner(2).run(work, LIMITS, obeys).await;
+    let ended = world.runner(2).run(work, LIMITS, obeys, None).await;
     assert!(ended.is_over && world.state().executions.is_empty());
     assert_eq!((world.freed(), grip.len()), (vec![0, 1, 2], 0));
 }
@@ -158,7 +158,7 @@ async fn hang(world: &World, work: Work, limits: RunLimits, obeys: watch::Receiv
         ..world.runner(1)
     };
     // The handler itself keeps one, which is dropped with the runner.
-    let ended = runner.run(work, limits, obeys).await;
+    let ended = runner.run(work, limits, obeys, None).await;
     (count.load(Ordering::Relaxed), ended)
 }
 
@@ -271,7 +271,7 @@ async fn a_task_that_its_handler_forgets_has_failed() {
         handler: Arc::new(Forgets),
         ..world.runner(1)
     };
-    let ended = runner.run(work, LIMITS, obeys).await;
+    let ended = runner.run(work, LIMITS, obeys, None).await;
     let later: Vec<_> = ended
         .later
         .iter()

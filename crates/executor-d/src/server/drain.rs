@@ -75,7 +75,7 @@ impl Server<'_> {
     }
 
     fn is_idle(&self) -> bool {
-        self.runs.len() == 0 && self.visits.is_empty() && self.finishing.is_empty() && self.giving.is_empty()
+        self.runs.are_none() && self.visits.is_empty() && self.finishing.is_empty() && self.giving.is_empty()
     }
 
     fn after_last_run(&mut self, ended: Ended) {

@@ -13,7 +13,7 @@ use distjob_runtime::{
     zk::{JobChange, ZkError},
 };
 
-use super::{Event, Finish, Finished, Given, Queued, Running, Server, Stake, Visited};
+use super::{Event, Finish, Finished, Given, Queued, Running, Server, Stake, Visited, pump::LIGHT_BYTES};
 use crate::{
     handler::Job,
     lease::{Ended, Later, Order, Work},
@@ -30,6 +30,7 @@ impl Server<'_> {
     pub(super) fn handle(&mut self, event: Event, now: Instant) {
         match event {
             Event::Ended(running, ended) => self.after_run(&running, ended, now),
+            Event::Slots => self.take_back_slots(),
             Event::Visited(visited) => self.after_visit(visited, now),
             Event::Finished(finished) => self.after_finish(finished, now),
             Event::Given(given) => self.after_giving(&given, now),
@@ -123,12 +124,16 @@ impl Server<'_> {
             _ => 0,
         };
         let expected = self.expect(&stake.queue, claimed);
+        self.visiting = self.visiting.saturating_sub(stake.charged);
         self.board.correct(&stake.queue, stake.charged, expected);
         if let Some(lane) = self.lanes.of_mut(&stake.queue) {
             lane.coming -= 1;
             lane.claiming -= usize::from(stake.is_claim);
             lane.metrics.claims.inc_by(u64::from(claimed > 0));
             lane.purse.put_back(stake.tokens.saturating_sub(claimed));
+            if let Ok(Found::Lease { grant, .. }) = &found {
+                lane.is_light = grant.tasks.iter().map(Vec::len).sum::<usize>() <= LIGHT_BYTES;
+            }
         }
         match found {
             Ok(found) => self.act_on(
@@ -157,12 +162,16 @@ impl Server<'_> {
                 let was_given_back = grant.lease.range.hi() < grant.cursor && !self.alone;
                 self.board.note_left(id, life, left_after(&grant));
                 self.board.put_first(id, freed.max(was_given_back.into()), now);
+                let has_more = grant.has_more();
                 let is_new = self.enqueue(id, life, grant, was_given_back, stake, now);
                 if self.ending.contains(id) {
                     return;
                 }
-                if is_new {
+                if is_new && has_more {
                     self.board.ripen(id, now);
+                } else if is_new {
+                    // Whoever asked now would hear no more than that. Looked at again when this lease has ended, if it must.
+                    self.board.park_for_a_while(id, now);
                 } else {
                     // The answer was overtaken; nobody may be left who works on what the store leases us.
                     self.hands.doubt(id, life);
@@ -241,9 +250,9 @@ impl Server<'_> {
         self.board.correct(queue, running.charged, took);
         let pace = self.executor.paces.entry(queue.clone()).or_default();
         pace.learn(ended.tasks_run, ended.elapsed);
-        let mut unfit = Vec::new();
+        let (waits, mut unfit) = (!ended.later.is_empty(), Vec::new());
         if let Some(lane) = self.lanes.of_mut(queue) {
-            lane.running -= 1;
+            lane.running -= usize::from(running.has_slot);
             lane.take_back(ended.unbegun);
             lane.metrics.retries.inc_by(ended.retries);
             lane.metrics.timeouts.inc_by(ended.timeouts);
@@ -269,8 +278,17 @@ impl Server<'_> {
         }
         if ended.job_is_complete && is_wanted {
             self.finish(id, Reason::Complete);
-        } else if (ended.gave_back || !ended.is_over) && is_wanted && !self.ending.contains(id) {
+        } else if (ended.gave_back || !ended.is_over || !waits) && is_wanted && !self.ending.contains(id) {
+            // What is not done is for anybody, or somebody else's.
             self.board.unpark(id, now);
+        }
+    }
+
+    fn take_back_slots(&mut self) {
+        for queue in self.runs.take_back_slots() {
+            if let Some(lane) = self.lanes.of_mut(&queue) {
+                lane.running -= 1;
+            }
         }
     }
 

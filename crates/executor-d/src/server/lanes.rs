@@ -49,6 +49,8 @@ pub(super) struct Lane {
     pub(super) metrics: QueueMetrics,
     /// What is left of the tokens that its rate allows us.
     pub(super) purse: Purse,
+    /// Whether what was claimed last has so few bytes that many claims like it may wait in memory.
+    pub(super) is_light: bool,
 }
 
 impl Lane {
@@ -65,6 +67,7 @@ impl Lane {
             waiting: Waiting::default(),
             metrics,
             purse: Purse::default(),
+            is_light: false,
         };
         lane.configure(config, slots);
         lane
@@ -97,7 +100,7 @@ impl Lane {
 
     /// Whether something of it may be claimed, when so many leases may wait for a slot beside those that run.
     pub(super) fn may_claim(&self, ahead: usize) -> bool {
-        let has_room = self.running + self.coming < self.limit + ahead.min(self.limit);
+        let has_room = self.running + self.coming < self.limit + ahead;
         has_room && self.is_open() && self.waiting.len() < WAITING_MAX && self.has_tokens()
     }
 

@@ -15,6 +15,16 @@ const FINISHING_MAX: usize = 256;
 /// executor is idle.
 const AHEAD_MAX: Duration = Duration::from_millis(500);
 
+/// Leases of so little work, all together and for each slot, are claimed ahead of free slots in any case: it takes longer
+/// to claim them than to run them, so it has to be done for many at once.
+const TINY_WORK: Duration = Duration::from_millis(10);
+
+/// Most of these.
+const TINY_MAX: usize = 64;
+
+/// Most bytes of payload of a lease that is followed by so many.
+pub(super) const LIGHT_BYTES: usize = 4096;
+
 impl Server<'_> {
     /// Starts whatever can be started now.
     pub(super) fn pump(&mut self, now: Instant) {
@@ -77,7 +87,7 @@ impl Server<'_> {
             self.board.wakes_at(),
             self.overdue_at(),
             self.lanes
-                .wakes_at(now, self.runs.len() < self.config.executor.slots()),
+                .wakes_at(now, self.runs.have_room(self.config.executor.slots())),
             ask_at,
             check_at,
             self.board.share_at(now),
@@ -158,23 +168,33 @@ impl Server<'_> {
     fn open_queues(&self, now: Instant) -> Vec<QueueName> {
         let slots = self.config.executor.slots();
         let coming = self.visits.len() + self.queue.len();
-        let free = slots - self.runs.len().min(slots);
+        let free = slots - self.runs.in_slots().min(slots);
         // A slot that is busy for longer than it should be may stay so.
         let soon_free = self.runs.begun_since(now.checked_sub(AHEAD_MAX));
-        if coming >= free + soon_free {
-            return Vec::new();
-        }
         let is_short = |queued: &Queued| queued.work.expected.is_some_and(|expected| expected <= AHEAD_MAX);
         let all_are_short = self.queue.iter().all(is_short);
-        let may_claim = |(queue, lane): (_, &super::lanes::Lane)| {
-            let ahead = if all_are_short && self.has_short_tasks(queue) {
-                soon_free
-            } else {
+        let work = self.work_coming();
+        let ahead_of = |queue, lane: &super::lanes::Lane| {
+            if !all_are_short || !self.has_short_tasks(queue) {
                 0
-            };
+            } else if lane.is_light && work.saturating_add(self.expect(queue, 1)) <= TINY_WORK * slots as u32
+            {
+                TINY_MAX
+            } else {
+                soon_free.min(lane.limit)
+            }
+        };
+        let may_claim = |(queue, lane): (_, &super::lanes::Lane)| {
+            let ahead = ahead_of(queue, lane);
             (coming < free + ahead && lane.may_claim(ahead)).then(|| queue.clone())
         };
         self.lanes.iter().filter_map(may_claim).collect()
+    }
+
+    /// How long a slot will be busy with what was, or is being, claimed and has not begun, as far as can be told.
+    fn work_coming(&self) -> Duration {
+        let queued = self.queue.iter().map(|queued| queued.charged);
+        queued.fold(self.visiting, Duration::saturating_add)
     }
 
     fn has_short_tasks(&self, queue: &QueueName) -> bool {
@@ -279,6 +299,7 @@ impl Server<'_> {
         }
         let (want, tokens) = reserved;
         let charged = self.expect(&queue, want);
+        self.visiting = self.visiting.saturating_add(charged);
         self.board.charge(&queue, charged);
         (
             want,

@@ -1,18 +1,31 @@
 //! The leases that run right now.
+//!
+//! A lease has a slot while its tasks run. One that is small gives it away when its handler is done, and is recorded
+//! without it: of many small jobs the recording takes longer than the tasks.
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::{sync::watch, task::JoinSet};
+use distjob_core::QueueName;
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
 
 use super::joined;
 use crate::{
     handler::Job,
     lease::{Ended, Order, RunLimits, Runner, Work},
 };
+
+/// Most bytes of payload in a lease that gives its slot away before it is recorded: it is in memory until then.
+const SMALL_BYTES: usize = 4096;
+
+/// Most leases that are being recorded without a slot.
+const RECORDING_MAX: usize = 64;
 
 /// A lease that runs, or ran.
 #[derive(Debug)]
@@ -23,6 +36,40 @@ pub(super) struct Running {
     pub(super) charged: Duration,
     /// When it began.
     pub(super) begun: Instant,
+    /// Whether it has a slot, still.
+    pub(super) has_slot: bool,
+}
+
+/// The slot of a small lease; whoever drops it gives it away.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    number: u64,
+    given_away: Arc<GivenAway>,
+}
+
+/// The slots that were given away lately, by the numbers of their leases.
+#[derive(Debug, Default)]
+pub(super) struct GivenAway {
+    numbers: Mutex<Vec<u64>>,
+    bell: Notify,
+}
+
+impl GivenAway {
+    /// Waits until there is another one. Cancel safe.
+    pub(super) async fn changed(&self) {
+        self.bell.notified().await;
+    }
+
+    fn numbers(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
+        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.given_away.numbers().push(self.number);
+        self.given_away.bell.notify_one();
+    }
 }
 
 /// All leases that run.
@@ -31,17 +78,30 @@ pub(super) struct Runs {
     set: JoinSet<(u64, Ended)>,
     running: BTreeMap<u64, Running>,
     begun: u64,
+    /// How many of them have a slot.
+    in_slots: usize,
+    given_away: Arc<GivenAway>,
 }
 
 impl Runs {
-    /// How many there are: one a slot.
-    pub(super) fn len(&self) -> usize {
-        self.running.len()
+    /// Whether there are none, with a slot or without.
+    pub(super) fn are_none(&self) -> bool {
+        self.running.is_empty()
     }
 
-    /// How many of them have begun since then.
+    /// How many slots they have.
+    pub(super) fn in_slots(&self) -> usize {
+        self.in_slots
+    }
+
+    /// Whether one of these slots, or one beside them, may be taken by another lease.
+    pub(super) fn have_room(&self, slots: usize) -> bool {
+        self.in_slots < slots && self.running.len() - self.in_slots < RECORDING_MAX
+    }
+
+    /// How many of those in slots have begun since then.
     pub(super) fn begun_since(&self, then: Option<Instant>) -> usize {
-        let is_young = |running: &&Running| then.is_none_or(|then| running.begun >= then);
+        let is_young = |running: &&Running| running.has_slot && then.is_none_or(|then| running.begun >= then);
         self.running.values().filter(is_young).count()
     }
 
@@ -62,16 +122,45 @@ impl Runs {
             orders,
             charged,
             begun: now,
+            has_slot: true,
         };
         self.running.insert(number, running);
+        self.in_slots += 1;
+        let slot = (work.bytes() <= SMALL_BYTES).then(|| Slot {
+            number,
+            given_away: Arc::clone(&self.given_away),
+        });
         self.set
-            .spawn(async move { (number, runner.run(work, limits, obeys).await) });
+            .spawn(async move { (number, runner.run(work, limits, obeys, slot).await) });
     }
 
     /// The next one that ends; `None` while there is none. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<(Running, Ended)> {
         let (number, ended) = joined(self.set.join_next().await?);
-        Some((self.running.remove(&number)?, ended))
+        let running = self.running.remove(&number)?;
+        self.in_slots -= usize::from(running.has_slot);
+        Some((running, ended))
+    }
+
+    /// The slots that were given away.
+    pub(super) fn given_away(&self) -> Arc<GivenAway> {
+        Arc::clone(&self.given_away)
+    }
+
+    /// Takes back the slots that were given away. Answers the queue of each.
+    pub(super) fn take_back_slots(&mut self) -> Vec<QueueName> {
+        let numbers = std::mem::take(&mut *self.given_away.numbers());
+        let mut queues = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            // One that has ended by now has none.
+            if let Some(running) = self.running.get_mut(&number)
+                && std::mem::take(&mut running.has_slot)
+            {
+                self.in_slots -= 1;
+                queues.push(running.job.queue.clone());
+            }
+        }
+        queues
     }
 
     /// Gives this order to all that run tasks of such jobs.

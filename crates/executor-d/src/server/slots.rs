@@ -17,7 +17,7 @@ impl Server<'_> {
     /// Fills free slots with tasks that are due for another attempt, as far as it is the turn of their queues, then with
     /// leases. `may_claim`: whether anything can be claimed at the moment.
     pub(super) fn fill_slots(&mut self, now: Instant, may_claim: bool) {
-        while self.runs.len() < self.config.executor.slots() {
+        while self.runs.have_room(self.config.executor.slots()) {
             let next = self.next_retry(now, may_claim).or_else(|| self.next_queued());
             let Some(Queued { work, charged, .. }) = next else {
                 return;

@@ -116,7 +116,7 @@ impl Plan {
                 orders.send_replace(Order::Halt);
                 std::future::pending::<()>().await;
             };
-            let running = world.runner(self.at_once).run(work, self.limits(), obeys);
+            let running = world.runner(self.at_once).run(work, self.limits(), obeys, None);
             let ended = tokio::select! {
                 biased;
                 ended = running => ended,

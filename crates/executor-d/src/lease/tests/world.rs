@@ -145,7 +145,7 @@ impl World {
     /// Runs a lease that nobody interferes with.
     pub(super) async fn run(&self, work: Work, limits: RunLimits) -> Ended {
         let (_orders, obeys) = watch::channel(Order::Go);
-        self.runner(1).run(work, limits, obeys).await
+        self.runner(1).run(work, limits, obeys, None).await
     }
 
     /// The outcomes that are recorded, and what they took.
