@@ -1,5 +1,6 @@
 //! Jobs of one task: how long one takes, how many a second, and what each costs.
 
+mod flight;
 mod latency;
 mod rate;
 
@@ -13,5 +14,6 @@ const QUEUE: &str = "primes";
 /// Measures.
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     latency::measure(bench, report).await?;
-    rate::measure(bench, report).await
+    rate::measure(bench, report).await?;
+    flight::measure(bench, report).await
 }

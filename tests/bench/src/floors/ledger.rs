@@ -22,9 +22,9 @@ use super::file;
 /// So many writes a job.
 pub(crate) const WRITES: usize = 5;
 
-/// Jobs whose writes are on their way at once: enough for the server to sync many with one flush, and few enough that it
-/// answers without making anybody wait.
-const IN_FLIGHT: usize = 300;
+/// Jobs whose writes are on their way at once, in the best case: enough for the server to sync many with one flush, and few
+/// enough that it answers without making anybody wait.
+pub(crate) const IN_FLIGHT: usize = 300;
 
 const PERSISTENT: CreateOptions<'static> = CreateMode::Persistent.with_acls(Acls::anyone_all());
 const EPHEMERAL: CreateOptions<'static> = CreateMode::Ephemeral.with_acls(Acls::anyone_all());
@@ -84,8 +84,8 @@ impl LedgerFloor {
         Ok(all)
     }
 
-    /// Many jobs at once, each of them one write after the other. Returns how long all took together.
-    pub(crate) async fn pipelined(&self, jobs: usize) -> Result<Duration> {
+    /// So many jobs at once, each of them one write after the other. Returns how long all took together.
+    pub(crate) async fn pipelined(&self, jobs: usize, in_flight: usize) -> Result<Duration> {
         let begun = Instant::now();
         stream::iter(0..jobs)
             .map(async |job| {
@@ -94,7 +94,7 @@ impl LedgerFloor {
                 }
                 anyhow::Ok(())
             })
-            .buffer_unordered(IN_FLIGHT)
+            .buffer_unordered(in_flight)
             .try_collect::<()>()
             .await?;
         Ok(begun.elapsed())

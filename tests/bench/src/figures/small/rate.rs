@@ -10,7 +10,7 @@ use crate::{
     arrivals::Arrivals,
     bench::Bench,
     figures::throughput::cluster,
-    floors::ledger::{LedgerFloor, WRITES},
+    floors::ledger::{IN_FLIGHT, LedgerFloor, WRITES},
     report::{Report, Row},
     stage::{LIMIT, Stage},
     usage::{Usage, ZOOKEEPER},
@@ -24,18 +24,18 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let floor = LedgerFloor::new(stage.world()).await?;
     // A first time in vain: files are read, code is compiled.
     run(&stage, bench.count(1_000, 10)).await?;
-    floor.pipelined(bench.count(5_000, 10)).await?;
+    floor.pipelined(bench.count(5_000, 10), IN_FLIGHT).await?;
     let (mut submitted, mut over, mut heard) = (Vec::new(), Vec::new(), Vec::new());
     let (mut costs, mut floor_costs) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds() {
         let before = Usage::so_far(&stage).await?;
-        let possible = per_second(jobs, floor.pipelined(jobs).await?);
+        let possible = per_second(jobs, floor.pipelined(jobs, IN_FLIGHT).await?);
         let between = Usage::so_far(&stage).await?;
         let run = run(&stage, jobs).await?;
         costs.push(Usage::so_far(&stage).await?.since(&between));
         floor_costs.push(between.since(&before));
         let listeners = floor.listen(stage.world(), LISTENERS).await?;
-        heard.push(per_second(jobs, floor.pipelined(jobs).await?));
+        heard.push(per_second(jobs, floor.pipelined(jobs, IN_FLIGHT).await?));
         drop(listeners);
         submitted.push((per_second(jobs, run.submitted), possible));
         over.push((per_second(jobs, run.over), possible));
