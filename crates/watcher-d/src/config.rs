@@ -106,9 +106,10 @@ impl Config {
 pub struct WatcherConfig {
     /// How jobs are shared.
     pub sharing: Sharing,
-    /// How many jobs are delivered at once: the most locks that are ever held, but for half as many more while deliveries
-    /// take long.
+    /// How many jobs are delivered at once that need more than a moment; half as many more while deliveries take long.
     pub pipelines: usize,
+    /// How many jobs are in hand at once, with those of few tasks: about the most locks that are ever held.
+    pub in_hand: usize,
     /// How long deliveries may go on after the request to stop.
     #[serde(with = "duration")]
     pub grace_period: Duration,
@@ -146,7 +147,14 @@ pub struct WatcherConfig {
 }
 
 /// More locks in one session than this are a danger: the end of the session is one transaction, which must fit.
-const PIPELINES_MAX: usize = 1000;
+pub(crate) const LOCKS_MAX: usize = 1000;
+
+impl WatcherConfig {
+    /// How many jobs may be in hand at the same time, as long as no sink takes long: at least as many as pipelines.
+    pub(crate) fn in_hand_max(&self) -> usize {
+        self.in_hand.max(self.pipelines)
+    }
+}
 
 impl Config {
     fn check_queue(&self, table: &str, queue: &QueueConfig, problems: &mut Problems<'_>) {
@@ -176,6 +184,7 @@ impl Settings for Config {
     const RELOADABLE: &'static [&'static str] = &[
         "watcher.sharing",
         "watcher.pipelines",
+        "watcher.in_hand",
         "watcher.grace_period",
         "watcher.help_after",
         "watcher.slice_max_tasks",
@@ -221,8 +230,13 @@ impl Settings for Config {
         self.redis.check(problems);
         self.log.check(problems);
         let watcher = &self.watcher;
-        let pipelines = (1..=PIPELINES_MAX).contains(&watcher.pipelines);
-        problems.require("watcher.pipelines", pipelines, "must be from 1 to 1000");
+        for (key, most) in [
+            ("watcher.pipelines", watcher.pipelines),
+            ("watcher.in_hand", watcher.in_hand),
+        ] {
+            let may_be = (1..=LOCKS_MAX).contains(&most);
+            problems.require(key, may_be, "must be from 1 to 1000");
+        }
         problems.require(
             "watcher.slice_max_tasks",
             (1..=1_000_000).contains(&watcher.slice_max_tasks),

@@ -20,13 +20,14 @@ mod failed;
 mod follow;
 mod group;
 mod harvest;
+mod light;
 mod list;
 
 use std::{collections::BTreeMap, fmt, ops::ControlFlow, sync::Arc, time::Duration};
 
 use distjob_core::{
     JobData, JobEntry, JobId, JobState, MemberName, SinkName,
-    store::{DropReply, Read, ReadRequest, Status},
+    store::{DropReply, Read, ReadRequest, Slice, Status},
     watcher::{FirstStep, Loss, Verdict, return_delay},
 };
 use distjob_runtime::{
@@ -35,7 +36,11 @@ use distjob_runtime::{
     store::{JobStore, StoreError, retrying},
     zk::{Ledger, Lock, Locking, Written, ZkError},
 };
-use tokio::time::{Instant, sleep};
+use futures::future::join;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -169,6 +174,8 @@ pub(crate) struct Tools {
     pub config: Arc<Config>,
     /// What is counted.
     pub metrics: WatcherMetrics,
+    /// The pipelines of those that are not light.
+    pub slots: Arc<Semaphore>,
     /// The request to give up at the next possible moment.
     pub abandon: CancellationToken,
 }
@@ -177,7 +184,7 @@ pub(crate) struct Tools {
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     /// What it works with.
-    pub tools: Tools,
+    pub tools: Arc<Tools>,
     /// Which job.
     pub id: JobId,
     /// What it looked like when it was picked; and then, what this pipeline made of it.
@@ -186,6 +193,8 @@ pub(crate) struct Pipeline {
     pub harvest: Option<Harvest>,
     /// Whether it has rested as it is and may go back.
     pub rested: bool,
+    /// What it has as long as it needs more than a light one.
+    pub slot: Option<OwnedSemaphorePermit>,
 }
 
 /// What became of an attempt.
@@ -214,26 +223,29 @@ impl Pipeline {
     }
 
     async fn attempt(&mut self) -> Result<Ended, Trouble> {
+        self.slot = self.take_slot().await?;
         let began = Instant::now();
-        let (ledger, metrics) = (self.tools.ledger.clone(), self.tools.metrics.clone());
-        let lock = match ledger.lock(&self.id, &self.entry, &self.tools.member).await? {
+        let tools = Arc::clone(&self.tools);
+        let locking = tools.ledger.lock(&self.id, &self.entry, &tools.member);
+        let (locking, early) = join(locking, self.glance()).await;
+        let lock = match locking? {
             Locking::Held(lock) => lock,
             Locking::Taken | Locking::Overtaken(_) => return Ok(Ended::Settled),
         };
         drill::point("locked");
-        metrics.locks.inc();
-        let result = self.act(&lock, began).await;
+        tools.metrics.locks.inc();
+        let result = self.act(&lock, early, began).await;
         let unlocked = match result {
             Ok(Ended::Deleted) => Ok(()),
-            _ => ledger.unlock(lock).await,
+            _ => tools.ledger.unlock(lock).await,
         };
-        metrics.locks.dec();
+        tools.metrics.locks.dec();
         let ended = result?;
         unlocked?;
         Ok(ended)
     }
 
-    async fn act(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
+    async fn act(&mut self, lock: &Lock, early: Option<Slice>, began: Instant) -> Result<Ended, Trouble> {
         let step = FirstStep::of(&self.entry.data);
         if matches!(step, FirstStep::Examine | FirstStep::DeliverEmpty) {
             if let ControlFlow::Continue(()) = self.resume().await? {
@@ -244,8 +256,8 @@ impl Pipeline {
         }
         match step {
             FirstStep::Leave => Ok(Ended::Settled),
-            FirstStep::Examine => self.examine(lock, began).await,
-            FirstStep::DeliverEmpty => match self.collect_in_turn().await {
+            FirstStep::Examine => self.examine(lock, early, began).await,
+            FirstStep::DeliverEmpty => match self.collect_in_turn(None).await {
                 Ok(()) => self.hand_over(lock, began).await,
                 Err(Setback::Trouble(trouble)) => Err(trouble),
                 Err(Setback::Loss(loss)) => self.declare_lost(lock, loss).await,
@@ -287,12 +299,20 @@ impl Pipeline {
         self.delete(lock).await
     }
 
-    async fn examine(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
+    async fn examine(
+        &mut self,
+        lock: &Lock,
+        mut early: Option<Slice>,
+        began: Instant,
+    ) -> Result<Ended, Trouble> {
         let count = self.entry.data.count;
-        let mut verdict = Verdict::of(count, &self.status().await?);
+        let mut verdict = match early {
+            Some(_) => Verdict::Collect,
+            None => Verdict::of(count, &self.status().await?),
+        };
         loop {
             match verdict {
-                Verdict::Collect => match self.collect_in_turn().await {
+                Verdict::Collect => match self.collect_in_turn(early.take()).await {
                     Ok(()) => return self.hand_over(lock, began).await,
                     Err(Setback::Trouble(trouble)) => return Err(trouble),
                     // Never again `Collect`.
@@ -406,13 +426,18 @@ impl Pipeline {
     }
 
     async fn read(&self, from: u64) -> Result<Read, Trouble> {
-        let request = ReadRequest {
+        let request = self.read_request(from);
+        self.patiently(|| self.store().read(&self.id, request)).await
+    }
+
+    fn read_request(&self, from: u64) -> ReadRequest {
+        let config = &self.tools.config.watcher;
+        ReadRequest {
             life: self.entry.life,
             from,
-            tasks_max: self.tools.config.watcher.slice_max_tasks,
-            bytes_max: self.tools.config.watcher.slice_max_bytes,
-        };
-        self.patiently(|| self.store().read(&self.id, request)).await
+            tasks_max: config.slice_max_tasks,
+            bytes_max: self.slice_bytes_max(config.slice_max_bytes),
+        }
     }
 
     fn store(&self) -> &JobStore {

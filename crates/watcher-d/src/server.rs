@@ -33,7 +33,7 @@ use distjob_runtime::{
     zk::{ConnectionWatch, Term},
 };
 use tokio::{
-    sync::watch,
+    sync::{Semaphore, watch},
     task::{JoinError, JoinSet},
     time::sleep_until,
 };
@@ -43,7 +43,7 @@ use self::kept::Kept;
 use crate::{
     attempts::Attempts,
     census::Census,
-    config::Config,
+    config::{Config, LOCKS_MAX},
     metrics::WatcherMetrics,
     pipeline::{Attempted, Pipeline, Tools},
 };
@@ -106,7 +106,9 @@ pub(crate) struct Server<'a> {
     watcher: &'a mut Watcher,
     term: Term,
     config: Arc<Config>,
-    tools: Tools,
+    tools: Arc<Tools>,
+    /// How many slots there are for those that are not light.
+    slots: usize,
     board: Board,
     pipelines: JoinSet<Finished>,
     chores: JoinSet<Chore>,
@@ -143,6 +145,7 @@ impl<'a> Server<'a> {
             sinks: watcher.outlets.sinks(&config),
             config: Arc::clone(&config),
             metrics: watcher.metrics.clone(),
+            slots: Arc::new(Semaphore::new(0)),
             abandon: CancellationToken::new(),
         };
         let now = clock();
@@ -163,7 +166,8 @@ impl<'a> Server<'a> {
             watcher,
             term,
             config,
-            tools,
+            tools: Arc::new(tools),
+            slots: 0,
         }
     }
 
@@ -234,16 +238,33 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// Whether another pipeline may run: there are as many as configured, and half as many more in place of those that wait
-    /// for sinks that take long. So jobs for other sinks go on where a sink answers nobody, however many it has caught.
+    /// Whether another job may be taken in hand.
     fn has_room(&self) -> bool {
-        let most = self.config.watcher.pipelines;
+        let most = self.with_stand_ins(self.config.watcher.in_hand_max());
+        self.trusted && self.pipelines.len() < most.min(LOCKS_MAX)
+    }
+
+    /// As many as `most`, and half as many more in place of those that wait for sinks that take long. So jobs for other sinks
+    /// go on where a sink answers nobody, however many it has caught.
+    fn with_stand_ins(&self, most: usize) -> usize {
         let waiting: usize = self.tools.sinks.values().map(|sink| sink.long()).sum();
-        self.trusted && self.pipelines.len() < most + waiting.min(most.div_ceil(2))
+        most + waiting.min(most.div_ceil(2))
+    }
+
+    /// Makes as many slots as there are to be. One that is in use goes when it is given back.
+    fn fit_slots(&mut self) {
+        let wanted = self.with_stand_ins(self.config.watcher.pipelines);
+        if wanted > self.slots {
+            self.tools.slots.add_permits(wanted - self.slots);
+            self.slots = wanted;
+        } else if wanted < self.slots {
+            self.slots -= self.tools.slots.forget_permits(self.slots - wanted);
+        }
     }
 
     /// Starts as many pipelines as there is room for.
     fn pump(&mut self) {
+        self.fit_slots();
         let now = clock();
         if self.board.share_at(now).is_some_and(|at| at <= now) {
             self.board.share(now);
@@ -259,7 +280,8 @@ impl<'a> Server<'a> {
                 continue;
             };
             let pipeline = Pipeline {
-                tools: self.tools.clone(),
+                tools: Arc::clone(&self.tools),
+                slot: None,
                 rested: self.attempts.has_rested(&id, &entry),
                 harvest: self.kept.take(&id),
                 id: id.clone(),

@@ -49,6 +49,12 @@ pub trait Sink: Debug + Send + Sync {
     /// Dropping the future may let it go on to its end.
     fn deliver(&self, parcel: Arc<Parcel>) -> BoxFuture<'static, Result<Location, SinkError>>;
 
+    /// Whether it is a directory, or as near: bringing it a small result takes no memory, and as a rule no more than a
+    /// moment, however many come at the same time.
+    fn is_near(&self) -> bool {
+        false
+    }
+
     /// Removes what dead members left behind, as far as `roster`, a list of the watchers, proves them dead. Returns how
     /// many things. A sink that can leave nothing behind has nothing to do.
     ///

@@ -21,7 +21,8 @@ const POINTS: [&str; 7] = [
 async fn doomed(world: &World, fate: &str) -> (Vec<Process>, Vec<Job>) {
     let mut watchers = Vec::new();
     for point in POINTS {
-        let program = watcher(world, "pipelines = 1").env("DISTJOB_TEST_POINTS", format!("{point}={fate}"));
+        let program = watcher(world, "pipelines = 1\nin_hand = 1")
+            .env("DISTJOB_TEST_POINTS", format!("{point}={fate}"));
         watchers.push(world.start(program, &format!("watcher-{point}")).unwrap());
     }
     for watcher in &watchers {

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use distjob_core::{
     JobData, JobEntry, JobId, JobState, SinkName,
-    store::Read,
+    store::{Read, Slice},
     watcher::{Loss, Progress},
 };
 use distjob_runtime::{
@@ -48,17 +48,19 @@ impl Pipeline {
 
     /// Brings the job's whole result to the spool, durable, and puts aside what goes with it; but only if all of its sinks
     /// would take it now.
-    pub(super) async fn collect_in_turn(&mut self) -> Result<(), Setback> {
+    ///
+    /// `first` is what was read already, from the first task on.
+    pub(super) async fn collect_in_turn(&mut self, first: Option<Slice>) -> Result<(), Setback> {
         self.await_turn()?;
-        self.collect().await
+        self.collect(first).await
     }
 
-    async fn collect(&mut self) -> Result<(), Setback> {
+    async fn collect(&mut self, first: Option<Slice>) -> Result<(), Setback> {
         let queue = self.tools.config.queue(&self.entry.data.queue);
         let recipe = Recipe::new(&self.id, &self.entry, queue);
         let collecting = self.tools.spool.collect(recipe.clone());
         let mut aside = self.begin_aside();
-        let collected = match self.feed(&*collecting, &mut aside).await {
+        let collected = match self.feed(&*collecting, &mut aside, first).await {
             Ok(()) => collecting.finish().await.map_err(Setback::from),
             Err(setback) => {
                 collecting.discard().await;
@@ -86,14 +88,17 @@ impl Pipeline {
     }
 
     /// Reads the job from its first task to its last; the next slice while the one before is written.
-    async fn feed(&self, collecting: &dyn Collecting, aside: &mut Aside) -> Result<(), Setback> {
+    async fn feed(
+        &self,
+        collecting: &dyn Collecting,
+        aside: &mut Aside,
+        mut first: Option<Slice>,
+    ) -> Result<(), Setback> {
         let mut progress = Progress::new(self.entry.data.count);
         while !progress.is_complete() {
-            let slice = match self.read(progress.next()).await? {
-                Read::Slice(slice) => slice,
-                Read::Hole(index) => return Err(Setback::Loss(Loss::Hole(index))),
-                Read::Short => return Err(Setback::Loss(Loss::Short)),
-                Read::Gone => return Err(Setback::Loss(Loss::Missing(0))),
+            let slice = match first.take() {
+                Some(slice) => slice,
+                None => self.next_slice(progress).await?,
             };
             progress.advance(&slice).map_err(Setback::Loss)?;
             self.put_aside(aside, &slice).await?;
@@ -112,6 +117,15 @@ impl Pipeline {
         Ok(self.finish_aside(aside).await?)
     }
 
+    async fn next_slice(&self, progress: Progress) -> Result<Slice, Setback> {
+        Err(Setback::Loss(match self.read(progress.next()).await? {
+            Read::Slice(slice) => return Ok(slice),
+            Read::Hole(index) => Loss::Hole(index),
+            Read::Short => Loss::Short,
+            Read::Gone => Loss::Missing(0),
+        }))
+    }
+
     /// From a result in the spool to the end of the job. When that fails, the result stays in [`Self::harvest`].
     pub(super) async fn hand_over(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
         let Some(mut harvest) = self.harvest.take() else {
@@ -128,6 +142,8 @@ impl Pipeline {
         drill::point("uploaded");
         self.tell_of_delivery(&uploaded.data, harvest.collected.tally, began.elapsed());
         drop(harvest);
+        // What is left is a few words with the stores.
+        self.slot = None;
         self.entry = uploaded;
         if self.entry.data.count == 0 && self.needs_store() {
             // Nobody has asked the store anything about it yet.
@@ -211,7 +227,7 @@ impl Pipeline {
     }
 
     /// The sinks that must have it.
-    fn all_wanted(&self) -> impl Iterator<Item = &SinkName> {
+    pub(super) fn all_wanted(&self) -> impl Iterator<Item = &SinkName> {
         let data = &self.entry.data;
         let sinks = self.tools.config.queue(&data.queue).sinks.iter();
         sinks.filter(|name| !data.ties.skip.contains(name))
@@ -229,7 +245,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// [`Trouble::Sinks`] with those that would not.
-    fn await_turn(&self) -> Result<(), Trouble> {
+    pub(super) fn await_turn(&self) -> Result<(), Trouble> {
         let refusals = self.all_wanted().filter_map(|name| {
             let error = self.tools.sinks.get(name)?.refusal()?;
             Some(SinkFailure {
@@ -277,11 +293,9 @@ impl Pipeline {
                 "find the sink {name}, of which the configuration says nothing any more"
             )));
         };
-        if let Some(refusal) = sink.refusal() {
-            return Err(refusal);
-        }
+        let way = sink.begin()?;
         let began = Instant::now();
-        let outcome = sink.deliver(Arc::clone(parcel)).await;
+        let outcome = sink.deliver(way, Arc::clone(parcel)).await;
         self.tools
             .metrics
             .sink_tried(name, outcome.is_ok(), began.elapsed());

@@ -197,9 +197,10 @@ impl Server<'_> {
         let config = Arc::clone(&self.watcher.updates.borrow_and_update());
         let watcher = &config.watcher;
         self.board.reconfigure(watcher.sharing, watcher.help_after);
-        self.tools.config = Arc::clone(&config);
-        self.tools.spool = self.watcher.outlets.spool(&config, self.term.holder());
-        self.tools.sinks = self.watcher.outlets.sinks(&config);
+        let tools = Arc::make_mut(&mut self.tools);
+        tools.config = Arc::clone(&config);
+        tools.spool = self.watcher.outlets.spool(&config, self.term.holder());
+        tools.sinks = self.watcher.outlets.sinks(&config);
         self.config = config;
     }
 

@@ -14,6 +14,8 @@ impl Server<'_> {
     /// Lets pipelines finish within `grace`, gives up the others, and leaves.
     pub(super) async fn leave(mut self, grace: Duration) {
         let leaving = LEAVING_MAX.min(grace / 4).max(Duration::from_millis(500));
+        // Who waits for a slot has not begun.
+        self.tools.slots.close();
         let finish = async {
             tokio::select! {
                 biased;

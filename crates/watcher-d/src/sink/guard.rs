@@ -104,7 +104,8 @@ impl Ways {
 }
 
 /// One delivery under way, which is over when this is dropped.
-struct Way {
+#[derive(Debug)]
+pub(crate) struct Way {
     ways: Arc<Mutex<Ways>>,
     begun: Instant,
 }
@@ -141,12 +142,24 @@ impl Guarded {
         look.err().map(|reason| self.refused(reason))
     }
 
-    /// Brings a result to the sink, unless that is to be left alone now.
+    /// As of [`Sink::is_near`].
+    pub(crate) fn is_near(&self) -> bool {
+        self.sink.is_near()
+    }
+
+    /// Begins a delivery, unless the sink is to be left alone now.
     ///
     /// # Errors
-    /// Those of the sink, or that it is not its turn.
-    pub(crate) async fn deliver(&self, parcel: Arc<Parcel>) -> Result<Location, SinkError> {
-        let way = self.enter().map_err(|reason| self.refused(reason))?;
+    /// Why it is.
+    pub(crate) fn begin(&self) -> Result<Way, SinkError> {
+        self.enter().map_err(|reason| self.refused(reason))
+    }
+
+    /// Brings a result to the sink, on a way that was [begun](Self::begin).
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub(crate) async fn deliver(&self, way: Way, parcel: Arc<Parcel>) -> Result<Location, SinkError> {
         let outcome = self.sink.deliver(parcel).await;
         locked(&way.ways).end(Instant::now(), outcome.as_ref().err());
         outcome
