@@ -4,6 +4,7 @@
 //! carries the member as leases carry it, with its birth, so that the proof of death that goes for leases goes for
 //! leftovers, too ([`sweep()`]).
 
+mod directory;
 mod partial;
 mod sweep;
 
@@ -18,6 +19,7 @@ use tokio::task::spawn_blocking;
 use crate::sink::SinkError;
 
 pub(crate) use self::{
+    directory::SharedDirectory,
     partial::{Partial, Renamed, TemporaryPath},
     sweep::{PARTIAL, sweep},
 };

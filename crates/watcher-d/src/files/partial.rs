@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{remove, sync};
+use super::{SharedDirectory, remove};
 use crate::sink::SinkError;
 
 /// A file that must not stay under its temporary name. Dropping it removes it; after it was renamed there is nothing to
@@ -19,7 +19,10 @@ pub(crate) struct Partial {
 
 /// The name of a file that goes with this.
 #[derive(Debug)]
-pub(crate) struct TemporaryPath(PathBuf);
+pub(crate) struct TemporaryPath(
+    /// Empty when there is none any more.
+    PathBuf,
+);
 
 impl Partial {
     /// An empty file, in place of one that stands there.
@@ -71,32 +74,44 @@ impl TemporaryPath {
     }
 
     /// Gives the file its name; it is on the disk when [`Renamed::settle`] has succeeded.
-    pub(crate) fn rename(self, target: &Path) -> Result<Renamed, SinkError> {
+    pub(crate) fn rename(mut self, target: &Path) -> Result<Renamed, SinkError> {
         fs::rename(&self.0, target)
             .map_err(|error| SinkError::at("rename a partial file to", target, error))?;
-        Ok(Renamed(target.to_owned()))
+        self.0.clear();
+        Ok(Renamed::new())
+    }
+
+    /// As [`rename`](Self::rename), where both names may be those of one file: then renaming does nothing, and what is left
+    /// of the temporary name goes.
+    pub(crate) fn rename_link(self, target: &Path) -> Result<Renamed, SinkError> {
+        fs::rename(&self.0, target)
+            .map_err(|error| SinkError::at("rename a partial file to", target, error))?;
+        Ok(Renamed::new())
     }
 }
 
 impl Drop for TemporaryPath {
     fn drop(&mut self) {
-        remove(&self.0);
+        // Looking for a file in vain costs its directory's lock.
+        if !self.0.as_os_str().is_empty() {
+            remove(&self.0);
+        }
     }
 }
 
 /// A file that has its name.
 #[must_use = "the name may not be on the disk yet"]
 #[derive(Debug)]
-pub(crate) struct Renamed(PathBuf);
+pub(crate) struct Renamed(());
 
 impl Renamed {
-    /// What was renamed to `path`.
-    pub(crate) const fn new(path: PathBuf) -> Self {
-        Self(path)
+    /// What was just renamed.
+    pub(crate) const fn new() -> Self {
+        Self(())
     }
 
-    /// Brings the name to the disk.
-    pub(crate) fn settle(self) -> Result<(), SinkError> {
-        self.0.parent().map_or(Ok(()), sync)
+    /// Brings the name to the disk, which is in `directory`.
+    pub(crate) fn settle(self, directory: &SharedDirectory) -> Result<(), SinkError> {
+        directory.sync()
     }
 }

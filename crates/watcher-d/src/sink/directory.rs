@@ -17,7 +17,7 @@
 //! it is on another file system.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     fs::{self, File},
     io::{self, ErrorKind, Write as _},
     path::{Path, PathBuf},
@@ -29,7 +29,9 @@ use distjob_runtime::drill;
 use futures::future::BoxFuture;
 
 use super::{Location, Parcel, Sink, SinkError};
-use crate::files::{PARTIAL, Partial, Renamed, TemporaryPath, blocking, make_directories, sweep, sync};
+use crate::files::{
+    PARTIAL, Partial, Renamed, SharedDirectory, TemporaryPath, blocking, make_directories, sweep, sync,
+};
 
 /// So many directories are remembered to be on the disk, then all are forgotten.
 const SETTLED_MAX: usize = 1024;
@@ -45,7 +47,7 @@ struct Inner {
     name: SinkName,
     directory: PathBuf,
     /// Directories that are known to be on the disk.
-    settled: Mutex<HashSet<PathBuf>>,
+    settled: Mutex<HashMap<PathBuf, Arc<SharedDirectory>>>,
 }
 
 impl DirectorySink {
@@ -67,6 +69,10 @@ impl Sink for DirectorySink {
         Box::pin(blocking(move || inner.deliver(&parcel)))
     }
 
+    fn is_near(&self) -> bool {
+        true
+    }
+
     fn sweep(&self, roster: Arc<Roster>) -> BoxFuture<'static, Result<usize, SinkError>> {
         let inner = Arc::clone(&self.inner);
         Box::pin(blocking(move || {
@@ -81,24 +87,24 @@ impl Inner {
     fn deliver(&self, parcel: &Parcel) -> Result<Location, SinkError> {
         let manifest = self.directory.join(parcel.manifest_name());
         let result = self.directory.join(parcel.result_name());
-        self.settle(&result)?;
-        self.write_manifest(parcel, &manifest)?;
+        let directory = self.settle(&result)?;
+        self.write_manifest(parcel, &manifest)?.settle(&directory)?;
         drill::point("manifest");
         let renamed = self.place(parcel, &result)?;
         drill::point("after-rename");
-        renamed.settle()?;
+        renamed.settle(&directory)?;
         Ok(Location::new(result.display().to_string()))
     }
 
-    /// Returns when the manifest is on the disk under its name.
-    fn write_manifest(&self, parcel: &Parcel, target: &Path) -> Result<(), SinkError> {
+    /// Returns when the manifest is on the disk and has its name.
+    fn write_manifest(&self, parcel: &Parcel, target: &Path) -> Result<Renamed, SinkError> {
         let mut partial = Partial::create(self.partial(parcel, "manifest")?)?;
         partial
             .write_all(&parcel.manifest.to_json())
             .map_err(|error| SinkError::at("write to", partial.path(), error))?;
         partial.sync()?;
         drill::point("manifest-written");
-        partial.close().rename(target)?.settle()
+        partial.close().rename(target)
     }
 
     /// Gives the result its name here.
@@ -107,7 +113,7 @@ impl Inner {
             match fs::rename(&parcel.path, target) {
                 Ok(()) => {
                     parcel.moved();
-                    return Ok(Renamed::new(target.to_owned()));
+                    return Ok(Renamed::new());
                 }
                 Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
                 Err(error) => return Err(SinkError::at("rename a partial file to", target, error)),
@@ -115,8 +121,7 @@ impl Inner {
         }
         let path = self.partial(parcel, "result")?;
         match fs::hard_link(&parcel.path, &path) {
-            // Renaming a file to another name of itself does nothing: then dropping the temporary one removes it.
-            Ok(()) => TemporaryPath::new(path).rename(target),
+            Ok(()) => TemporaryPath::new(path).rename_link(target),
             // Wherever it cannot be linked it may well be copied; if not, the copy says why.
             Err(_) => copy(&parcel.path, path)?.rename(target),
         }
@@ -134,16 +139,16 @@ impl Inner {
         Ok(self.directory.join(PARTIAL).join(name))
     }
 
-    /// Makes sure of the directories of a result, on the disk.
-    fn settle(&self, result: &Path) -> Result<(), SinkError> {
+    /// Makes sure of the directories of a result, on the disk. Returns the last of them.
+    fn settle(&self, result: &Path) -> Result<Arc<SharedDirectory>, SinkError> {
         let partial = self.directory.join(PARTIAL);
         if !partial.is_dir() {
             make_directories(&partial)?;
         }
         let parent = result.parent().unwrap_or(&self.directory);
-        let is_settled = self.settled(|settled| settled.contains(parent));
-        if is_settled && parent.is_dir() {
-            return Ok(());
+        let settled = self.settled(|settled| settled.get(parent).cloned());
+        if let Some(directory) = settled.filter(|_| parent.is_dir()) {
+            return Ok(directory);
         }
         make_directories(parent)?;
         // Another process may have made them a moment ago and not synced them yet.
@@ -153,16 +158,17 @@ impl Inner {
         for level in levels {
             sync(level)?;
         }
-        self.settled(|settled| {
+        let directory = self.settled(|settled| {
             if settled.len() >= SETTLED_MAX {
                 settled.clear();
             }
-            settled.insert(parent.to_owned())
+            let directory = || Arc::new(SharedDirectory::new(parent.to_owned()));
+            Arc::clone(settled.entry(parent.to_owned()).or_insert_with(directory))
         });
-        Ok(())
+        Ok(directory)
     }
 
-    fn settled<T>(&self, look: impl FnOnce(&mut HashSet<PathBuf>) -> T) -> T {
+    fn settled<T>(&self, look: impl FnOnce(&mut HashMap<PathBuf, Arc<SharedDirectory>>) -> T) -> T {
         look(&mut self.settled.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -56,7 +56,7 @@ impl DiskSpool {
 
 impl Spool for DiskSpool {
     fn collect(&self, recipe: Recipe) -> Box<dyn Collecting> {
-        Box::new(WritingFile::start(self.clone(), recipe))
+        Box::new(WritingFile::new(self.clone(), recipe))
     }
 
     fn has(&self, collected: &Collected) -> BoxFuture<'static, bool> {

@@ -256,9 +256,15 @@ async fn a_result_that_others_need_too_is_linked_or_copied_and_stays() {
 #[tokio::test]
 async fn what_is_given_up_leaves_nothing() {
     let place = Place::new();
-    let collecting = place.collect("job");
-    collecting.push(slice(0, 2)).await;
-    collecting.discard().await;
+    for slices in [1, 2] {
+        let collecting = place.collect("job");
+        for at in 0..slices {
+            collecting.push(slice(at, at + 1)).await;
+        }
+        collecting.discard().await;
+        // Nothing was begun of a single slice, not even the directory.
+        assert_eq!(place.directory().join(PARTIAL).exists(), slices > 1);
+    }
     assert!(place.partials().is_empty());
 
     drop(place.collect("job").finish().await.unwrap());
