@@ -34,6 +34,9 @@ const HERE: &str = "[executor]\nqueues = [\"waiting\"]\nslots = 1\ngrace_period 
 /// A job that waits may cost so many times as much among the most others as among the fewest: it should be flat.
 const GROWTH_MAX: f64 = 3.0;
 
+/// Less than this is not told from nothing: a tick, spread over the jobs that come.
+const RESOLUTION_US: f64 = 10.0;
+
 /// Daemons, in the order in which they come.
 const WHO: [&str; 3] = ["watcher", "executor of another queue", "executor of their queue"];
 
@@ -134,17 +137,17 @@ async fn caught_up(stage: &Stage, who: usize, jobs: usize, begun: Instant) -> Re
     Ok((at - begun).as_secs_f64())
 }
 
-/// Lets some more jobs come, and divides what each daemon did by their number.
+/// Lets some more jobs come one by one, and divides what each daemon did by their number.
 async fn one_more(bench: &Bench, stage: &Stage, crowd: &mut Crowd, known: &mut [Known; 3]) -> Result<()> {
-    let more = bench.count(2_000, 20);
+    let more = bench.count(1_000, 20);
     let mut before = [Duration::ZERO; 3];
     for (who, before) in before.iter_mut().enumerate() {
         *before = processor_time(daemon(stage, who)?.pid())?;
     }
-    crowd.grow(crowd.count() + more).await?;
+    crowd.trickle(more).await?;
     for (who, known) in known.iter_mut().enumerate() {
         quiet(daemon(stage, who)?).await?;
-        let used = processor_time(daemon(stage, who)?.pid())? - before[who];
+        let used = processor_time(daemon(stage, who)?.pid())?.saturating_sub(before[who]);
         known.one_more_us = used.as_secs_f64() * 1e6 / more as f64;
     }
     Ok(())
@@ -174,7 +177,7 @@ async fn arrival(stage: &mut Stage, jobs: usize) -> Result<Arrival> {
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     Ok(Arrival {
         agreed_s: (agreed - begun).as_secs_f64(),
-        first_ms: ms(processor_time(first.pid())? - before),
+        first_ms: ms(processor_time(first.pid())?.saturating_sub(before)),
         second_ms: ms(processor_time(second.pid())?),
     })
 }
@@ -195,7 +198,7 @@ impl Point {
                 [known.caught_up_s],
             ));
             let row = Row::new(format!("{name}: one more job"), "µs", [known.one_more_us]);
-            let row = beside(row, |known| known.one_more_us.max(f64::EPSILON), who);
+            let row = beside(row, |known| known.one_more_us.max(RESOLUTION_US), who);
             report.row(if fewest.is_some() {
                 row.at_most(GROWTH_MAX)
             } else {

@@ -1,8 +1,11 @@
 //! Jobs that wait.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use redis::aio::MultiplexedConnection;
+use tokio::time::interval;
 use zookeeper_client::{Acls, Client, CreateMode, CreateOptions};
 
 use crate::stage::Stage;
@@ -14,6 +17,9 @@ const DATA: &[u8] = b"subm=1;queue=waiting";
 
 /// Creations that are on their way at once.
 const IN_FLIGHT: usize = 300;
+
+/// Between two jobs that come by themselves: 200 a second.
+const PACE: Duration = Duration::from_millis(5);
 
 /// Lists that are pushed with one round trip.
 const PUSHES: usize = 1_000;
@@ -66,6 +72,16 @@ impl Crowd {
             .try_for_each(async |_| Ok(()))
             .await?;
         self.count = count;
+        Ok(())
+    }
+
+    /// So many more, one after the other, at the pace of a busy deployment.
+    pub(super) async fn trickle(&mut self, more: usize) -> Result<()> {
+        let mut ticks = interval(PACE);
+        for _ in 0..more {
+            ticks.tick().await;
+            self.grow(self.count + 1).await?;
+        }
         Ok(())
     }
 }

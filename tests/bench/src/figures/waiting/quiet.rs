@@ -62,7 +62,7 @@ pub(super) async fn gauge(daemon: &Process, name: &str) -> Result<f64> {
     value.map_or(Ok(0.0), |value| value.parse().context("read a gauge"))
 }
 
-/// How much time of processors a process has had.
+/// How much time of processors a process has had, to a tick of 10 ms.
 pub(super) fn processor_time(pid: u32) -> Result<Duration> {
     usage::processor_time(&pid.to_string(), [14, 15])
 }
