@@ -2,6 +2,8 @@
 //!
 //! All of it is the work of a program of `tests/bench`; here it gets what it needs, and is run.
 
+mod revision;
+
 use std::{ffi::OsString, path::PathBuf, process::Command};
 
 use anyhow::Result;
@@ -9,21 +11,28 @@ use anyhow::Result;
 use crate::{
     interrupts::Interrupts,
     packages::{self, JQ, REDIS, UNZIP, ZOOKEEPER, ZSTD},
+    peers,
     shell::{cargo, command, target},
     steps::Verdict,
 };
 
-/// What is measured, and what measures.
-const PROGRAMS: [&str; 4] = ["submitter", "executor-d", "watcher-d", "distjob-bench"];
+/// What is measured.
+const PROGRAMS: [&str; 3] = ["submitter", "executor-d", "watcher-d"];
+/// What measures.
+const BENCH: &str = "distjob-bench";
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Order {
-    /// Measure the programs in this directory, without building any
+    /// Compare with the programs of another revision in what matters most, and see that nothing has become slower
+    #[arg(long, value_name = "REV")]
+    against: Option<String>,
+
+    /// Measure the programs in this directory, with the distjob-bench that is there, without building any
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
 
-    /// Figures, and how to measure: `--help` after `--` tells
+    /// Figures, and how to measure: `--list` and `--help` after `--` tell
     #[arg(value_name = "FIGURE", trailing_var_arg = true, allow_hyphen_values = true)]
     figures: Vec<OsString>,
 }
@@ -31,28 +40,45 @@ pub(crate) struct Order {
 /// Installs and builds what is needed, and measures.
 pub(crate) fn bench(order: &Order) -> Result<Verdict> {
     packages::ensure(&[&ZOOKEEPER, &REDIS, &JQ, &UNZIP, &ZSTD])?;
-    let interrupts = Interrupts::catch()?;
-    let release = target().join("release");
-    if order.programs.is_none() {
-        eprintln!("==> building the programs for release");
-        let packages = PROGRAMS.iter().flat_map(|package| ["--package", package]);
-        interrupts.run(cargo(
-            ["build", "--locked", "--release", "--bins"]
-                .into_iter()
-                .chain(packages),
-        ))?;
+    let with_peers = order.against.is_none() && peers::are_wanted(&order.figures);
+    if with_peers {
+        peers::ensure_packages();
     }
-    let programs = order.programs.as_ref().unwrap_or(&release);
-    let mut bench = command(programs.join("distjob-bench"), &order.figures);
-    bench.arg("--programs").arg(programs).arg("--out").arg(out());
+    let interrupts = Interrupts::catch()?;
+    if with_peers {
+        eprintln!("==> other queues, to measure beside");
+        peers::ensure(&interrupts)?;
+    }
+    let programs = programs(order, &interrupts)?;
+    let mut bench = command(programs.join(BENCH), &order.figures);
+    bench.arg("--programs").arg(&programs).arg("--out").arg(out());
+    bench.arg("--peers").arg(peers::directory());
+    if let Some(revision) = &order.against {
+        bench
+            .arg("--against")
+            .arg(revision::build(&interrupts, revision)?);
+    }
     // It says all there is to say.
     let good = interrupts.status(&mut bench)?.success();
     Ok(if good { Verdict::Passed } else { Verdict::Failed })
 }
 
+/// The directory of what is measured and what measures, built unless it was given.
+fn programs(order: &Order, interrupts: &Interrupts) -> Result<PathBuf> {
+    if let Some(programs) = &order.programs {
+        return Ok(programs.clone());
+    }
+    eprintln!("==> building the programs for release");
+    let packages = PROGRAMS.iter().chain([&BENCH]);
+    let packages = packages.flat_map(|package| ["--package", package]);
+    let build = ["build", "--locked", "--release", "--bins"];
+    interrupts.run(cargo(build.into_iter().chain(packages)))?;
+    Ok(target().join("release"))
+}
+
 /// The command that tries every figure quickly with what was built for tests.
 pub(crate) fn quick_run() -> Command {
-    let mut bench = command(target().join("debug/distjob-bench"), ["--quick", "--out"]);
+    let mut bench = command(target().join("debug").join(BENCH), ["--quick", "--out"]);
     bench.arg(out());
     bench
 }

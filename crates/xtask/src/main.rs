@@ -11,12 +11,14 @@ mod fuzz;
 mod interrupts;
 mod moto;
 mod packages;
+mod peers;
 mod servers;
 mod shell;
 mod steps;
 mod test;
 mod tools;
 mod units;
+mod venv;
 mod verify;
 
 use std::{ffi::OsString, process::ExitCode};

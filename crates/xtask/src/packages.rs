@@ -55,6 +55,24 @@ pub(crate) const NODE: Package = Package {
     what: "Node",
     is_there: || on_path("node").is_some(),
 };
+/// Node's package manager, for a peer of the benchmark. Some packages of Node bring it along.
+pub(crate) const NPM: Package = Package {
+    name: "npm",
+    what: "npm",
+    is_there: || on_path("npm").is_some(),
+};
+/// A peer of the benchmark, with Ruby.
+pub(crate) const RUBY_SIDEKIQ: Package = Package {
+    name: "ruby-sidekiq",
+    what: "Sidekiq",
+    is_there: || Path::new("/usr/bin/sidekiq").exists(),
+};
+/// The Redis client with which Sidekiq is fastest.
+pub(crate) const RUBY_HIREDIS: Package = Package {
+    name: "ruby-hiredis",
+    what: "Ruby's hiredis",
+    is_there: || answers(command("/usr/bin/ruby", ["-e", "require 'hiredis'"])),
+};
 /// JSON for shell scripts, for the example of a worker in shell.
 pub(crate) const JQ: Package = Package {
     name: "jq",

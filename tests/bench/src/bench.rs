@@ -11,29 +11,51 @@ use crate::stage::Stage;
 #[derive(Debug, Clone)]
 pub(crate) struct Bench {
     programs: PathBuf,
+    peers: PathBuf,
     rounds: usize,
     is_quick: bool,
     tasks: Option<u64>,
+    against: Option<PathBuf>,
 }
 
 impl Bench {
-    /// With the programs in a directory. An error when they are not there.
-    pub(crate) fn new(programs: &Path, rounds: usize, is_quick: bool, tasks: Option<u64>) -> Result<Self> {
-        let programs =
-            std::path::absolute(programs).with_context(|| format!("find {}", programs.display()))?;
-        for name in ["submitter", "executor-d", "watcher-d"] {
-            ensure!(
-                programs.join(name).is_file(),
-                "{} has no {name}: `cargo xtask bench` builds what is needed",
-                programs.display()
-            );
-        }
+    /// With the programs in a directory, and peers in another. An error when the programs are not there.
+    pub(crate) fn new(
+        programs: &Path,
+        peers: &Path,
+        rounds: usize,
+        is_quick: bool,
+        tasks: Option<u64>,
+    ) -> Result<Self> {
+        let peers = std::path::absolute(peers).with_context(|| format!("find {}", peers.display()))?;
         Ok(Self {
-            programs,
+            programs: found(programs)?,
+            peers,
             rounds,
             is_quick,
             tasks,
+            against: None,
         })
+    }
+
+    /// With other programs to compare with. An error when they are not there.
+    pub(crate) fn against(mut self, programs: &Path) -> Result<Self> {
+        self.against = Some(found(programs)?);
+        Ok(self)
+    }
+
+    /// The same, of the programs to compare with; with these programs where there are no others.
+    pub(crate) fn other(&self) -> Self {
+        let mut other = self.clone();
+        if let Some(programs) = other.against.take() {
+            other.programs = programs;
+        }
+        other
+    }
+
+    /// Where peers are installed, those that are.
+    pub(crate) fn peers(&self) -> &Path {
+        &self.peers
     }
 
     /// How often each pair is measured by turns.
@@ -66,4 +88,17 @@ impl Bench {
     pub(crate) async fn stage(&self, append_only: AppendOnly) -> Result<Stage> {
         Stage::new(self, append_only).await
     }
+}
+
+/// The full path of a directory that has the programs.
+fn found(programs: &Path) -> Result<PathBuf> {
+    let programs = std::path::absolute(programs).with_context(|| format!("find {}", programs.display()))?;
+    for name in ["submitter", "executor-d", "watcher-d"] {
+        ensure!(
+            programs.join(name).is_file(),
+            "{} has no {name}: `cargo xtask bench` builds what is needed",
+            programs.display()
+        );
+    }
+    Ok(programs)
 }

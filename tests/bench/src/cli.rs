@@ -7,7 +7,7 @@ use clap::Parser;
 
 use crate::{
     bench::Bench,
-    figure::{FIGURES, Figure},
+    figure::{FIGURES, Figure, REVISIONS},
 };
 
 /// Measures how fast distjob is, beside floors, peers, and what a person would use instead.
@@ -32,6 +32,12 @@ pub(crate) struct Cli {
     /// Where submitter, executor-d and watcher-d are; beside this program if it is not given
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
+    /// Where peers are installed
+    #[arg(long, value_name = "DIR", default_value = "target/peers")]
+    peers: PathBuf,
+    /// Where other programs are: only these two are compared, in what matters most
+    #[arg(long, value_name = "DIR", conflicts_with = "figures")]
+    against: Option<PathBuf>,
     /// Where each run gets a directory of its own
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     pub(crate) out: PathBuf,
@@ -54,7 +60,11 @@ impl Cli {
         } else {
             usize::try_from(self.rounds)?
         };
-        Bench::new(&programs, rounds, self.quick, self.tasks)
+        let bench = Bench::new(&programs, &self.peers, rounds, self.quick, self.tasks)?;
+        match &self.against {
+            Some(other) => bench.against(other),
+            None => Ok(bench),
+        }
     }
 
     /// The figures that were asked for, in the order of the report.
@@ -68,6 +78,7 @@ impl Cli {
             bail!("no figure is called {unknown}; there are {}", names.join(", "));
         }
         let is_chosen = |figure: &&Figure| match &self.figures[..] {
+            [] if self.against.is_some() => figure.name == REVISIONS,
             [] => self.quick || !figure.is_long,
             names => names.iter().any(|name| name == figure.name),
         };
@@ -94,6 +105,13 @@ mod tests {
         assert!(!names("distjob-bench").unwrap().contains(&"large"));
         assert!(names("distjob-bench --quick").unwrap().contains(&"large"));
         assert_eq!(names("distjob-bench large").unwrap(), ["large"]);
+    }
+
+    #[test]
+    fn other_programs_are_compared_in_nothing_but_what_matters_most() {
+        assert_eq!(names("distjob-bench --against elsewhere").unwrap(), ["revisions"]);
+        assert!(!names("distjob-bench").unwrap().contains(&"revisions"));
+        assert!(names("distjob-bench --against elsewhere small").is_err());
     }
 
     #[test]

@@ -8,8 +8,8 @@ use futures::future::LocalBoxFuture;
 use crate::{
     bench::Bench,
     figures::{
-        delivery, fanout, handlers, large, members, memory, sharing, small, submit, tails, takeover,
-        throughput, waiting,
+        delivery, fanout, handlers, large, members, memory, peers, revisions, sharing, small, submit, tails,
+        takeover, throughput, waiting,
     },
     report::Report,
 };
@@ -29,6 +29,9 @@ pub(crate) struct Figure {
 /// Measures, and puts what comes out into the report. A row that is there stays when the rest fails.
 pub(crate) type Measure = for<'a> fn(&'a Bench, &'a mut Report) -> LocalBoxFuture<'a, Result<()>>;
 
+/// The name of the one that is measured when there are other programs to compare with.
+pub(crate) const REVISIONS: &str = "revisions";
+
 /// All of them, in the order of the report.
 pub(crate) const FIGURES: &[Figure] = &[
     Figure {
@@ -36,6 +39,12 @@ pub(crate) const FIGURES: &[Figure] = &[
         about: "trivial tasks a second, submission to delivered files, beside the naive use of Redis",
         is_long: false,
         run: |bench, report| Box::pin(throughput::measure(bench, report)),
+    },
+    Figure {
+        name: "peers",
+        about: "trivial tasks a second, beside BullMQ, Sidekiq, Celery, RQ and apalis-redis",
+        is_long: false,
+        run: |bench, report| Box::pin(peers::measure(bench, report)),
     },
     Figure {
         name: "submit",
@@ -108,6 +117,12 @@ pub(crate) const FIGURES: &[Figure] = &[
         about: "one job of ten million tasks: submitted, run, delivered as zstd and as zip, read by standard tools",
         is_long: true,
         run: |bench, report| Box::pin(large::measure(bench, report)),
+    },
+    Figure {
+        name: REVISIONS,
+        about: "two sets of programs: throughput, small jobs and submissions of the one by those of the other",
+        is_long: true,
+        run: |bench, report| Box::pin(revisions::measure(bench, report)),
     },
 ];
 

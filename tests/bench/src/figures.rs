@@ -6,6 +6,8 @@ pub(crate) mod handlers;
 pub(crate) mod large;
 pub(crate) mod members;
 pub(crate) mod memory;
+pub(crate) mod peers;
+pub(crate) mod revisions;
 pub(crate) mod sharing;
 pub(crate) mod small;
 pub(crate) mod submit;

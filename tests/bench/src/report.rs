@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-pub(crate) use self::row::Row;
+pub(crate) use self::row::{Row, middle};
 use crate::{bench::Bench, figure::Figure};
 
 /// What was measured so far, in the order in which it was.

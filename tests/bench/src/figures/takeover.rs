@@ -24,11 +24,14 @@ use zookeeper_client::{AddWatchMode, EventType, PersistentWatcher};
 use crate::{
     bench::Bench,
     report::{Report, Row},
-    stage::{LIMIT, Stage},
+    stage::Stage,
 };
 
 /// What every member of the measure has.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Nobody who takes over at all takes so long.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Ranges that the victim holds: it runs so many tasks at once, each of which never ends there.
 const SLOTS: usize = 4;
@@ -37,7 +40,7 @@ const SLOTS: usize = 4;
 pub(crate) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let kills = bench.count(3, 1);
     let timeout = match bench.is_quick() {
-        true => Duration::from_secs(1),
+        true => Duration::from_secs(2),
         false => SESSION_TIMEOUT,
     };
     let mut stage = bench.stage(AppendOnly::No).await?;
@@ -79,7 +82,7 @@ async fn take_over(
     let lines = (0..SLOTS).map(|task| format!("{nth}-{task}"));
     let file = stage.tasks("takeover", lines)?;
     stage.submit("default", &file, SLOTS).await?;
-    tasks.begun().await?;
+    timeout_of(tasks.begun()).await?;
     stage.executor(&tasks.toml()).await?;
     let victim = stage.members().get(nth).context("nobody to kill")?;
     let name = stage
@@ -95,7 +98,7 @@ async fn take_over(
 }
 
 async fn timeout_of(moment: impl Future<Output = Result<Instant>>) -> Result<Instant> {
-    timeout(LIMIT, moment).await.context("nobody takes over")?
+    timeout(LIMIT, moment).await.context("nobody runs the tasks")?
 }
 
 /// Returns when the znode of this member is gone.

@@ -9,7 +9,7 @@ use crate::{
     bench::Bench,
     floors::redis::{Naive, Results},
     rate::{each_us, per_second},
-    report::{Report, Row},
+    report::{Line, Report, Row, Scale, Series},
     stage::{LIMIT, Stage},
 };
 
@@ -35,11 +35,16 @@ pub(crate) async fn cluster(bench: &Bench, append_only: AppendOnly) -> Result<St
 /// Submits so many trivial tasks as jobs of [`JOB`], and returns how long it took until all of them were delivered: their
 /// files durable, their znodes gone.
 pub(crate) async fn run(stage: &Stage, tasks: usize) -> Result<Duration> {
+    run_jobs_of(JOB, stage, tasks).await
+}
+
+/// As [`run`], with so many tasks a job.
+pub(crate) async fn run_jobs_of(size: usize, stage: &Stage, tasks: usize) -> Result<Duration> {
     let file = stage.tasks("trivial", (0..tasks).map(|task| (task % 100).to_string()))?;
     let mut steps = stage.jobs().await?;
-    let (count, before) = (tasks.div_ceil(JOB), stage.delivered("primes")?);
+    let (count, before) = (tasks.div_ceil(size), stage.delivered("primes")?);
     let begun = Instant::now();
-    let (ids, gone) = tokio::try_join!(stage.submit("primes", &file, JOB), steps.gone(count, LIMIT))?;
+    let (ids, gone) = tokio::try_join!(stage.submit("primes", &file, size), steps.gone(count, LIMIT))?;
     let end = gone.values().max().copied().unwrap_or(begun);
     ensure!(ids.len() == count, "{} jobs instead of {count}", ids.len());
     stage.ensure_delivered("primes", before + count)?;
@@ -92,7 +97,26 @@ async fn with(bench: &Bench, append_only: AppendOnly, report: &mut Report) -> Re
         "naive, a result a command",
         &cpu,
     ));
+    report.series(by_round(told, &one_by_one));
     Ok(())
+}
+
+/// Whether the machine was the same all along.
+fn by_round(told: &str, pairs: &[(f64, f64)]) -> Series {
+    let line = |name: &str, of: fn(&(f64, f64)) -> f64| Line {
+        name: name.to_owned(),
+        points: (1..)
+            .zip(pairs)
+            .map(|(round, pair)| (f64::from(round), of(pair)))
+            .collect(),
+    };
+    Series {
+        name: format!("round by round, {told}"),
+        x: "round".to_owned(),
+        scale: Scale::Linear,
+        y: "tasks/s".to_owned(),
+        lines: vec![line("distjob", |pair| pair.0), line("naive", |pair| pair.1)],
+    }
 }
 
 /// How Redis keeps what it has, for the table.

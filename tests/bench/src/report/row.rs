@@ -122,7 +122,7 @@ impl Row {
 }
 
 /// The one in the middle; not a number when there is none.
-pub(super) fn middle(values: &[f64]) -> f64 {
+pub(crate) fn middle(values: &[f64]) -> f64 {
     let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
