@@ -26,7 +26,7 @@ def main(url, tasks, results):
     options = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING", "--pool", "solo"]
     command = [sys.executable, "-m", "celery", "--app", "tasks", "--quiet", "worker", *options]
     workers = [
-        subprocess.Popen([*command, "--hostname", f"{number}@localhost"], stdout=sys.stderr, start_new_session=True)
+        subprocess.Popen([*command, "--hostname", f"{number}@localhost"], stdout=sys.stderr)
         for number in range(PROCESSES)
     ]
     from tasks import app, prime
@@ -40,7 +40,7 @@ def main(url, tasks, results):
         seconds = counter.measure(push)
     finally:
         for worker in workers:
-            os.killpg(worker.pid, 9)
+            worker.kill()
     print(json.dumps({"seconds": seconds, "tasks": tasks}))
 
 
