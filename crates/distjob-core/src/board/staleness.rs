@@ -74,3 +74,59 @@ impl Staleness {
         self.last = Some((done, took));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOOK: Duration = Duration::from_millis(20);
+
+    /// Of shares that were just computed.
+    fn fresh(now: Instant) -> Staleness {
+        let mut staleness = Staleness::default();
+        staleness.rest(now, TOOK);
+        staleness
+    }
+
+    #[test]
+    fn what_was_never_shared_is_shared_at_once() {
+        let (mut staleness, now) = (Staleness::default(), Instant::now());
+        assert_eq!(staleness.share_at(0, now), None);
+        staleness.drift();
+        assert_eq!(staleness.share_at(1, now), Some(now));
+    }
+
+    #[test]
+    fn one_job_more_among_few_makes_shares_outdated_and_among_many_it_takes_many() {
+        let now = Instant::now();
+        let mut staleness = fresh(now);
+        staleness.drift();
+        assert_eq!(staleness.share_at(100, now), Some(now + TOOK * OUTDATED_PAUSE));
+        assert_eq!(staleness.share_at(100_000, now), Some(now + TOOK * DRIFTED_PAUSE));
+        (0..100_000 / DRIFT).for_each(|_| staleness.drift());
+        assert_eq!(
+            staleness.share_at(100_000, now),
+            Some(now + TOOK * OUTDATED_PAUSE)
+        );
+    }
+
+    #[test]
+    fn members_that_come_or_go_make_shares_outdated_until_they_are_computed() {
+        let now = Instant::now();
+        let mut staleness = fresh(now);
+        staleness.outdate();
+        staleness.inherit();
+        assert!(staleness.is_outdated(100_000));
+        assert!(staleness.refresh(), "somebody went");
+        assert!(!staleness.is_stale() && !staleness.refresh());
+        assert_eq!(staleness.share_at(100_000, now), None);
+    }
+
+    #[test]
+    fn shares_that_take_no_time_are_computed_a_hundred_times_a_second_at_most() {
+        let (mut staleness, now) = (Staleness::default(), Instant::now());
+        staleness.rest(now, Duration::ZERO);
+        staleness.drift();
+        assert_eq!(staleness.share_at(100_000, now), Some(now + PAUSE));
+    }
+}
