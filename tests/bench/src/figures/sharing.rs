@@ -54,11 +54,10 @@ fn line(name: String, points: Vec<(f64, f64)>) -> Line {
 
 /// How many roots of the number of jobs were moved beside the ideal, in the middle.
 fn excess(moves: &[(f64, f64)], jobs: usize) -> f64 {
-    let beside = moves
+    let mut beside: Vec<f64> = moves
         .iter()
         .map(|(moved, ideal)| (moved - ideal).max(0.0))
-        .collect::<Vec<_>>();
-    let mut beside = beside;
+        .collect();
     beside.sort_by(f64::total_cmp);
     beside.get(beside.len() / 2).copied().unwrap_or(f64::NAN) / (jobs as f64).sqrt()
 }
