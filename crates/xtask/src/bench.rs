@@ -32,7 +32,7 @@ pub(crate) struct Order {
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
 
-    /// Figures, and how to measure: `--list` and `--help` after `--` tell
+    /// Figures, and how to measure: `cargo run -p distjob-bench -- --list` and `--help` tell
     #[arg(value_name = "FIGURE", trailing_var_arg = true, allow_hyphen_values = true)]
     figures: Vec<OsString>,
 }

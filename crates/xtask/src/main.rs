@@ -68,7 +68,8 @@ enum Task {
     Fuzz(fuzz::Order),
     /// Measure, beside floors and what a person would use instead
     ///
-    /// Builds for release and starts private servers. Each figure's counterpart is measured in the same run, by turns: what counts are the ratios. Prints one table, writes it with a picture of each figure to
+    /// Builds for release and starts private servers. Each figure has a counterpart in the same run, by turns: what counts are
+    /// the ratios. Prints one table, and writes it with a picture of each figure to
     /// `target/bench/<time>`. The exit status is 0 only when no target was missed.
     Bench(bench::Order),
 }
