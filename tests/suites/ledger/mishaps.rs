@@ -12,9 +12,9 @@ use crate::fixture::{SOON, Site, data, entry, id, locked, token};
 
 // `ZooDefs.OpCode`.
 const DELETE: i32 = 2;
-const EXISTS: i32 = 3;
 const SET: i32 = 5;
 pub(crate) const MULTI: i32 = 14;
+const MULTI_READ: i32 = 22;
 
 const EFFECTS: [Effect; 4] = [
     Effect::LoseReply,
@@ -205,7 +205,7 @@ async fn whose_a_lock_is_becomes_clear_whatever_gets_lost() {
     with_every_effect(async |site, rig| {
         let before = site.put(&rig.id, "prcd=3").await;
         let lock = locked(&rig.ledger, &rig.id, &before).await;
-        let fault = rig.arm(request(EXISTS, site.layout.lock(&rig.id)));
+        let fault = rig.arm(request(MULTI_READ, site.layout.lock(&rig.id)));
         assert_eq!(rig.ledger.holds(&lock).await, Ok(true), "{:?}", rig.effect);
         rig.late(fault).await;
         rig.ledger.unlock(lock).await.unwrap();

@@ -99,14 +99,7 @@ impl Ledger {
     pub async fn read_fresh(&self, id: &JobId) -> Result<JobRead, ZkError> {
         let path = self.session.layout().job(id);
         self.session
-            .until_clear(|| async {
-                let (sync, data) = (
-                    self.session.client().sync(&path),
-                    self.session.client().get_data(&path),
-                );
-                self.session.reply(sync).await?;
-                JobRead::from_reply(self.session.reply(data).await)
-            })
+            .until_clear(|| async { JobRead::from_reply(self.session.fresh_data(path.clone()).await) })
             .await
     }
 
@@ -404,11 +397,15 @@ impl Ledger {
     }
 
     async fn owner_of(&self, lock: &Lock) -> Result<Option<i64>, ZkError> {
-        let stat = self
-            .session
-            .until_clear(|| self.session.fresh_stat(&lock.path))
-            .await?;
-        Ok(stat.map(|stat| stat.ephemeral_owner))
+        self.session
+            .until_clear(|| async {
+                match self.session.fresh_data(lock.path.clone()).await {
+                    Ok((_, stat)) => Ok(Some(stat.ephemeral_owner)),
+                    Err(ZkError::NoNode) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            })
+            .await
     }
 
     /// What stands there when it is not `before`, as far as this session may know that has the job's lock. As long as the view

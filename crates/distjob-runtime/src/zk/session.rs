@@ -1,5 +1,7 @@
 //! One ZooKeeper session.
 
+mod fresh;
+
 use std::{sync::Arc, time::Duration};
 
 use distjob_core::{
@@ -8,9 +10,12 @@ use distjob_core::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
+use self::fresh::FreshReads;
 use super::{
     ZkError,
-    client::{Connect, Mode, Reply, SessionClient, SessionState, SessionStates, Stat, over_network},
+    client::{
+        Connect, Mode, NodeRead, Reply, SessionClient, SessionState, SessionStates, Stat, over_network,
+    },
 };
 use crate::{config::ZooKeeperConfig, store::backoff};
 
@@ -41,6 +46,7 @@ pub struct Session {
     client: Arc<dyn SessionClient>,
     layout: Layout,
     operation_timeout: Duration,
+    fresh: Arc<FreshReads>,
 }
 
 /// Tells when a session's connection comes or goes.
@@ -112,6 +118,7 @@ impl Session {
             client,
             layout: settings.layout.clone(),
             operation_timeout: settings.operation_timeout,
+            fresh: Arc::default(),
         })
     }
 
@@ -207,14 +214,7 @@ impl Session {
 
     /// Waits for the reply to a request that has been sent, for as long as one may take.
     pub(super) async fn reply<T>(&self, request: Reply<'_, T>) -> Result<T, ZkError> {
-        match timeout(self.operation_timeout, request).await {
-            Ok(reply) => reply,
-            Err(_) if self.is_over() => Err(ZkError::SessionOver),
-            Err(_) => Err(ZkError::Unclear(format!(
-                "no reply within {:?}",
-                self.operation_timeout
-            ))),
-        }
+        fresh::reply(&*self.client, self.operation_timeout, request).await
     }
 
     /// Repeats a request that does no harm when executed twice until its answer is clear.
@@ -279,6 +279,12 @@ impl Session {
         let path = self.layout.jobs();
         let stat = self.fresh_stat(&path).await?.ok_or(ZkError::NoNode)?;
         Ok((Zxid::from(stat.czxid), stat.cversion == 0))
+    }
+
+    /// Reads a znode after the server has heard of all that happened before the call, together with others that are asked
+    /// for at the same time. One attempt. Cancel safe.
+    pub(super) async fn fresh_data(&self, path: String) -> NodeRead {
+        self.fresh.read(&self.client, self.operation_timeout, path).await
     }
 
     /// Asks the leader for all that happened, and then reads the znode's stat.

@@ -8,6 +8,9 @@ use std::{
 use distjob_core::JobId;
 use tokio::time::Instant;
 
+/// For how many requests there stays room when there are none.
+const IDLE_CAPACITY_MAX: usize = 4096;
+
 /// When a job is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum When {
@@ -119,6 +122,10 @@ impl Agenda {
     pub(super) fn finish(&mut self, id: &JobId) {
         if let Some(Request::UnderWay(Some(when))) = self.requests.remove(id) {
             self.request(id.clone(), when);
+        }
+        // What a long list took is not kept for ever.
+        if self.requests.is_empty() && self.requests.capacity() > IDLE_CAPACITY_MAX {
+            *self = Self::default();
         }
     }
 
