@@ -11,6 +11,7 @@ pub mod environment;
 pub mod exit;
 pub mod headers;
 pub mod health;
+pub mod joint;
 pub mod member;
 pub mod metrics;
 pub mod program;

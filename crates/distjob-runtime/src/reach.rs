@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use self::outage::{Outage, causes};
 use crate::{
     config::{RedisConfig, ZooKeeperConfig},
+    joint::Joint,
     store::{JobStore, StoreError, StoreSettings, retrying},
     zk::{Ledger, Session, SessionSettings, ZkError},
 };
@@ -54,6 +55,8 @@ pub struct Reach {
     limit: Duration,
     zookeeper_outage: Outage,
     redis_outage: Outage,
+    /// Whether they belong together, for all who ask at the same time.
+    belonging: Joint<()>,
 }
 
 impl std::fmt::Debug for Reach {
@@ -96,6 +99,7 @@ impl Reach {
             ledger: tokio::sync::Mutex::new(None),
             store,
             limit,
+            belonging: Joint::default(),
         }
     }
 
@@ -206,6 +210,7 @@ impl Reach {
     /// # Errors
     /// As [`Reach::zookeeper`] and [`Reach::redis`]; when there is no ledger.
     pub async fn belonging(&self) -> anyhow::Result<(Belonging, Zxid)> {
+        // First: a mark that comes in between is no surprise, but a ledger that is used and has no mark would be one.
         let identity = self
             .zookeeper(|ledger| async move {
                 match ledger.session().ledger_identity().await {
@@ -229,11 +234,16 @@ impl Reach {
         Ok((Belonging::judge(mark, ledger, is_unused), ledger))
     }
 
-    /// Makes sure that the store belongs to the ledger; one without a mark is marked when the ledger has no past.
+    /// Makes sure that the store belongs to the ledger; one without a mark is marked when the ledger has no past. Those who
+    /// ask at the same time are [answered together](Joint).
     ///
     /// # Errors
     /// As [`Reach::belonging`]; when they do not belong together, with what to do.
     pub async fn ensure_belonging(&self) -> anyhow::Result<()> {
+        self.belonging.ask(|| self.ask_belonging()).await
+    }
+
+    async fn ask_belonging(&self) -> anyhow::Result<()> {
         let (mut belonging, ledger) = self.belonging().await?;
         if belonging == Belonging::Unclaimed {
             let mark = self

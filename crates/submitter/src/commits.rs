@@ -7,17 +7,21 @@ use std::{
 
 use anyhow::anyhow;
 use distjob_core::JobId;
-use distjob_runtime::{exit::Status, shutdown::Stop};
+use distjob_runtime::{drill, exit::Status, shutdown::Stop};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use crate::{
     progress::Progress,
-    staging::{Staging, Submitted},
+    staging::{Staging, Submitted, interrupted},
 };
 
-/// Jobs that are committed at once. Most of the time of each goes into waiting for replies.
-const AT_ONCE: usize = 16;
+/// Jobs that are committed at once. Nearly all of the time of each goes into waiting for replies, and what many ask for
+/// together costs the stores less than what they ask for one after the other.
+const AT_ONCE: usize = 128;
+
+/// Bytes of tasks that are still to be pushed, about.
+const BYTES_MAX: usize = 1 << 20;
 
 /// The jobs whose tasks are all staged, oldest first.
 ///
@@ -25,13 +29,22 @@ const AT_ONCE: usize = 16;
 /// must be made safe or taken back.
 #[derive(Debug)]
 pub(crate) struct Commits {
-    under_way: VecDeque<JoinHandle<Done>>,
+    under_way: VecDeque<UnderWay>,
+    /// Bytes of tasks in these.
+    bytes: usize,
     progress: Progress,
     output: Output,
     /// What is safe.
     report: Report,
     /// Jobs whose id could not be told.
     unprinted: u64,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    /// Of tasks that are to be pushed first.
+    bytes: usize,
+    job: JoinHandle<Done>,
 }
 
 /// What stdout is for.
@@ -66,6 +79,7 @@ impl Commits {
     pub(crate) fn new(progress: Progress, output: Output) -> Self {
         Self {
             under_way: VecDeque::new(),
+            bytes: 0,
             progress,
             output,
             report: Report::default(),
@@ -75,22 +89,47 @@ impl Commits {
 
     /// Whether no further one should be begun now.
     pub(crate) fn are_full(&self) -> bool {
-        self.under_way.len() >= AT_ONCE
+        self.under_way.len() >= AT_ONCE || self.bytes >= BYTES_MAX
     }
 
+    /// Commits a job whose tasks are all staged.
     pub(crate) fn begin(&mut self, staging: Staging, stop: &Stop) {
-        let stop = stop.clone();
-        self.under_way.push_back(tokio::spawn(async move {
-            let (id, tasks) = (staging.id().clone(), staging.count());
+        self.begin_whole(staging, Vec::new(), stop);
+    }
+
+    /// Stages these tasks, which are all that the job has unless there are none, and commits it.
+    pub(crate) fn begin_whole(&mut self, mut staging: Staging, tasks: Vec<Vec<u8>>, stop: &Stop) {
+        let (stop, mut progress) = (stop.clone(), self.progress.clone());
+        let bytes = tasks.iter().map(Vec::len).sum();
+        let job = tokio::spawn(async move {
+            let id = staging.id().clone();
+            if !tasks.is_empty() {
+                let pushed = stop.unless_requested(staging.push(&tasks)).await;
+                if let Err(error) = pushed.unwrap_or_else(|| Err(interrupted())) {
+                    staging.abandon().await;
+                    return Done {
+                        id,
+                        tasks: 0,
+                        outcome: Err(error),
+                    };
+                }
+                drill::point("first-push");
+                progress.staged(tasks.len() as u64, bytes as u64);
+            }
+            drop(tasks);
+            let tasks = staging.count();
             let outcome = staging.commit(&stop).await;
             Done { id, tasks, outcome }
-        }));
+        });
+        self.bytes += bytes;
+        self.under_way.push_back(UnderWay { bytes, job });
     }
 
     /// Waits for the oldest one; `None` when there is none. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<anyhow::Result<Done>> {
-        let done = self.under_way.front_mut()?.await;
-        self.under_way.pop_front();
+        let done = (&mut self.under_way.front_mut()?.job).await;
+        let ended = self.under_way.pop_front()?;
+        self.bytes -= ended.bytes;
         Some(done.map_err(|error| anyhow!("failed to commit a job: {error}")))
     }
 

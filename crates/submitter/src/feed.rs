@@ -4,13 +4,17 @@ use std::{
     fs::File,
     io::{BufRead, BufReader, IsTerminal as _, Read, Seek as _, copy, sink, stdin},
     path::Path,
+    sync::Arc,
     thread,
 };
 
 use anyhow::Context as _;
 use distjob_core::QueueName;
 use distjob_runtime::chance;
-use tokio::sync::mpsc;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+};
 
 use crate::{
     cli::Order,
@@ -21,8 +25,12 @@ use crate::{
     random::RandomNumbers,
 };
 
-/// Pieces that are read ahead.
-const READ_AHEAD: usize = 2;
+/// Pieces as large as can be that are read ahead, and how many small ones.
+const READ_AHEAD: u64 = 2;
+const READ_AHEAD_SMALL: usize = 256;
+
+/// What a task takes beside its bytes, about.
+const TASK_COST: u64 = 32;
 
 /// Bytes that one read of the input asks for.
 pub(crate) const READ_BYTES: usize = 1 << 16;
@@ -148,14 +156,26 @@ impl Input {
             batch_tasks: config.push_max_tasks,
             job,
         };
-        let (sender, pieces) = mpsc::channel(READ_AHEAD);
+        let (sender, pieces) = mpsc::channel(READ_AHEAD_SMALL);
+        let largest = config
+            .push_max_bytes
+            .saturating_add(config.push_max_tasks.saturating_mul(TASK_COST));
+        let room_max = READ_AHEAD
+            .saturating_mul(largest)
+            .clamp(1, u64::from(u32::MAX) >> 4) as u32;
+        let (room, runtime) = (Arc::new(Semaphore::new(room_max as usize)), Handle::current());
         let tasks = self.tasks;
         thread::Builder::new()
             .name("input".to_owned())
             .spawn(move || {
                 for piece in Pieces::new(tasks, cut) {
+                    let cost = u32::try_from(cost(&piece)).unwrap_or(u32::MAX).min(room_max);
+                    // Never closed.
+                    let Ok(room) = runtime.block_on(Arc::clone(&room).acquire_many_owned(cost)) else {
+                        return;
+                    };
                     // Nobody takes it: the program is about to end.
-                    if sender.blocking_send(Some(piece)).is_err() {
+                    if sender.blocking_send(Some((piece, room))).is_err() {
                         return;
                     }
                 }
@@ -164,6 +184,7 @@ impl Input {
             .context("failed to start a thread for the input")?;
         Ok(Feed {
             pieces,
+            next: None,
             name: self.name,
         })
     }
@@ -184,8 +205,18 @@ fn lines(input: impl BufRead + Send + 'static, max_task_bytes: u64) -> Tasks {
 
 /// The pieces of an input that is being read.
 pub(crate) struct Feed {
-    pieces: mpsc::Receiver<Option<Result<Piece, InputError>>>,
+    pieces: mpsc::Receiver<Option<(Result<Piece, InputError>, OwnedSemaphorePermit)>>,
+    /// What [`Feed::more_tasks`] met that is no task.
+    next: Option<Option<Result<Piece, InputError>>>,
     name: String,
+}
+
+/// What a piece takes while it waits to be taken.
+fn cost(piece: &Result<Piece, InputError>) -> u64 {
+    match piece {
+        Ok(Piece::Tasks(tasks)) => tasks.iter().map(|task| task.len() as u64 + TASK_COST).sum(),
+        _ => 1,
+    }
 }
 
 impl Feed {
@@ -204,7 +235,29 @@ impl Feed {
     /// When the input cannot be submitted; nothing follows then.
     pub(crate) async fn piece(&mut self) -> Result<Option<Piece>, InputError> {
         // The end is said, not concluded from silence: a reader that died must not make the input look shorter.
-        self.pieces.recv().await.ok_or(InputError::Cut)?.transpose()
+        let piece = match self.next.take() {
+            Some(piece) => piece,
+            None => self
+                .pieces
+                .recv()
+                .await
+                .ok_or(InputError::Cut)?
+                .map(|(piece, _)| piece),
+        };
+        piece.transpose()
+    }
+
+    /// The tasks that follow in the same job, as far as they are there already: at most so many pieces.
+    pub(crate) fn more_tasks(&mut self, most: usize) -> Vec<Vec<Vec<u8>>> {
+        let mut more = Vec::new();
+        while more.len() < most && self.next.is_none() {
+            match self.pieces.try_recv() {
+                Ok(Some((Ok(Piece::Tasks(tasks)), _))) => more.push(tasks),
+                Ok(other) => self.next = Some(other.map(|(piece, _)| piece)),
+                Err(_) => break,
+            }
+        }
+        more
     }
 }
 

@@ -107,7 +107,7 @@ async fn submit(
         queue: queue.clone(),
         deadline_ms,
         stem,
-        is_numbered: order.batch.is_some(),
+        batch: order.batch,
         place: order.group.clone().map(|group| Place {
             group,
             seat: Seat::Another,
@@ -118,6 +118,7 @@ async fn submit(
         progress,
         begun: 0,
         staging: None,
+        whole: None,
     };
     let outcome = submitter.submit(feed, stop).await;
     report.clone_from(submitter.commits.report());
@@ -143,6 +144,9 @@ async fn input(
     Ok((input, Some(id_of(&sum)?)))
 }
 
+/// Pieces of one job that are pushed along with the one before, without waiting for the reply to that, if they are there.
+const AHEAD: usize = 2;
+
 /// The last job of a group.
 enum Last {
     /// It has yet to come.
@@ -157,7 +161,8 @@ struct Submitter {
     deadline_ms: Option<u64>,
     /// The id that was asked for.
     stem: Option<JobId>,
-    is_numbered: bool,
+    /// How many tasks a job has, if not the whole input is one.
+    batch: Option<u64>,
     place: Option<Place>,
     /// The job that closes the group, if one is to.
     last: Option<Last>,
@@ -167,6 +172,8 @@ struct Submitter {
     begun: u64,
     /// The job whose tasks are being read.
     staging: Option<Staging>,
+    /// A job of which all tasks are read, and nothing is staged.
+    whole: Option<(Staging, Vec<Vec<u8>>)>,
     commits: Commits,
 }
 
@@ -213,9 +220,20 @@ impl Submitter {
                 piece = next, if !self.commits.are_full() => piece?,
             };
             match piece {
+                Some(Piece::Tasks(tasks)) if self.is_whole(&tasks) => {
+                    let staging = self.begin().await?;
+                    self.whole = Some((staging, tasks));
+                }
                 Some(Piece::Tasks(tasks)) => {
-                    let pushed = stop.unless_requested(self.push(&tasks)).await;
+                    let mut runs = vec![tasks];
+                    runs.extend(feed.more_tasks(AHEAD));
+                    let pushed = stop.unless_requested(self.push(&runs)).await;
                     pushed.unwrap_or_else(|| Err(interrupted()))?;
+                }
+                Some(Piece::JobEnd) if self.whole.is_some() => {
+                    if let Some((staging, tasks)) = self.whole.take() {
+                        self.commits.begin_whole(staging, tasks, stop);
+                    }
                 }
                 Some(Piece::JobEnd) => {
                     let complete = match self.staging.take() {
@@ -260,18 +278,24 @@ impl Submitter {
         Ok(())
     }
 
-    async fn push(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<()> {
+    /// Whether these are all tasks of a job, so that nothing but its end can follow; and it is not a job that has to wait.
+    fn is_whole(&self, tasks: &[Vec<u8>]) -> bool {
+        self.staging.is_none() && self.last.is_none() && self.batch == Some(tasks.len() as u64)
+    }
+
+    async fn push(&mut self, runs: &[Vec<Vec<u8>>]) -> anyhow::Result<()> {
         if self.staging.is_none() {
             self.staging = Some(self.begin().await?);
         }
-        let count = tasks.len() as u64;
+        let runs: Vec<&[Vec<u8>]> = runs.iter().map(Vec::as_slice).collect();
+        let count = runs.iter().map(|run| run.len() as u64).sum();
         if let Some(staging) = &mut self.staging {
-            staging.push(tasks).await?;
+            staging.push_runs(&runs).await?;
             if staging.count() == count {
                 drill::point("first-push");
             }
         }
-        let bytes = tasks.iter().map(|task| task.len() as u64).sum();
+        let bytes = runs.iter().copied().flatten().map(|task| task.len() as u64).sum();
         self.progress.staged(count, bytes);
         Ok(())
     }
@@ -280,7 +304,7 @@ impl Submitter {
         self.begun += 1;
         let id = match &self.stem {
             None => JobId::new(chance::fresh_id())?,
-            Some(stem) if self.is_numbered => numbered(stem, self.begun)?,
+            Some(stem) if self.batch.is_some() => numbered(stem, self.begun)?,
             Some(id) => id.clone(),
         };
         let reach = Arc::clone(&self.reach);

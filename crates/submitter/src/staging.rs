@@ -17,7 +17,11 @@ use distjob_runtime::{
     store::StoreError,
     zk::{JobRead, Seat},
 };
-use tokio::time::sleep;
+use futures::{
+    FutureExt as _,
+    future::{join_all, try_join},
+};
+use tokio::time::{Instant, sleep};
 
 pub use commit::Submitted;
 pub(crate) use commit::interrupted;
@@ -35,6 +39,8 @@ pub struct Staging {
     token: Token,
     ttl: Duration,
     count: u64,
+    /// When the newest of them were sent that are known to be there.
+    pushed_at: Option<Instant>,
     /// Whether the id was found in use, so that nothing needs to be pushed, only counted.
     is_used: bool,
 }
@@ -55,6 +61,7 @@ impl Staging {
             token: Token::new(chance::fresh_id())?,
             ttl,
             count: 0,
+            pushed_at: None,
             is_used: false,
         })
     }
@@ -125,7 +132,49 @@ impl Staging {
     /// # Errors
     /// When they are not all there: the store did not take them in time, or lost some.
     pub async fn push(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<()> {
-        match self.append(tasks).await? {
+        self.push_runs(&[tasks]).await
+    }
+
+    /// Appends several runs of tasks, of which none waits for the reply to the one before.
+    ///
+    /// # Errors
+    /// As [`Staging::push`], and the same holds of a future that is dropped.
+    pub async fn push_runs(&mut self, runs: &[&[Vec<u8>]]) -> anyhow::Result<()> {
+        let upto = self.count + runs.iter().map(|run| run.len() as u64).sum::<u64>();
+        if self.is_used {
+            self.count = upto;
+            return Ok(());
+        }
+        let Some((first, behind)) = runs.split_first() else {
+            return Ok(());
+        };
+        let sent_at = Instant::now();
+        let this = &*self;
+        let mut offset = this.count + first.len() as u64;
+        let sends = behind.iter().map(|run| {
+            let at = offset;
+            offset += run.len() as u64;
+            this.send(at, run, this.ttl)
+        });
+        // In this order, through one connection.
+        let (_, replies) = try_join(this.append(this.count, first, upto), join_all(sends).map(Ok)).await?;
+        self.count += first.len() as u64;
+        for (run, reply) in behind.iter().zip(replies) {
+            let end = self.count + run.len() as u64;
+            // Whatever else was heard: it is sent again, until the answer is clear.
+            if !reply.is_ok_and(|push| push == Push::Ok(end)) {
+                self.append(self.count, run, upto).await?;
+            }
+            self.count = end;
+        }
+        self.pushed_at = Some(sent_at);
+        Ok(())
+    }
+
+    /// Appends tasks behind so many others, however often that takes. The list may have up to `most` of them: what was sent
+    /// behind these already.
+    async fn append(&self, offset: u64, tasks: &[Vec<u8>], most: u64) -> anyhow::Result<()> {
+        match self.touch(offset, tasks, most).await? {
             Appended::Yes => Ok(()),
             // Only an open of this token answers so, and nothing was created that could be opened.
             Appended::Opened => bail!(
@@ -135,45 +184,50 @@ impl Staging {
         }
     }
 
-    async fn append(&mut self, tasks: &[Vec<u8>]) -> anyhow::Result<Appended> {
-        let upto = self.count + tasks.len() as u64;
-        if self.is_used {
-            self.count = upto;
-            return Ok(Appended::Yes);
-        }
-        let this = &*self;
-        let push = this.reach.redis(|| this.send(tasks, this.ttl)).await;
+    /// As [`Staging::append`]; but the list may have become the job by now.
+    async fn touch(&self, offset: u64, tasks: &[Vec<u8>], most: u64) -> anyhow::Result<Appended> {
+        let upto = offset + tasks.len() as u64;
+        let push = self.reach.redis(|| self.send(offset, tasks, self.ttl)).await;
         match push.with_context(|| format!("failed to push tasks of job {}", self.id))? {
-            Push::Ok(length) if length == upto => {}
+            Push::Ok(length) if (upto..=most).contains(&length) => Ok(Appended::Yes),
             Push::Ok(length) | Push::Gap(length) => bail!(
                 "failed to push tasks of job {}: redis has {length} where {upto} belong, the others expired (see \
                  [submitter] staging_ttl) or were lost; nothing of it is submitted, run this again",
                 self.id
             ),
-            Push::Opened => return Ok(Appended::Opened),
+            Push::Opened => Ok(Appended::Opened),
         }
-        self.count = upto;
-        Ok(Appended::Yes)
     }
 
-    async fn send(&self, tasks: &[Vec<u8>], ttl: Duration) -> Result<Push, StoreError> {
+    async fn send(&self, offset: u64, tasks: &[Vec<u8>], ttl: Duration) -> Result<Push, StoreError> {
         let request = PushRequest {
             source: &self.token,
-            offset: self.count,
+            offset,
             ttl_s: ttl.as_secs().max(1),
             tasks,
         };
         self.reach.store().push(&self.id, &request).await
     }
 
+    /// How often staged tasks are kept from expiring.
+    fn keep_every(&self) -> Duration {
+        self.ttl / 3
+    }
+
+    /// Whether so little time has passed since the store said that all is there that it need not be asked again: as much
+    /// may pass between asking and creating the job.
+    fn is_surely_there(&self) -> bool {
+        self.pushed_at.is_some_and(|at| at.elapsed() < self.keep_every())
+    }
+
     /// Waits for `work` while the staged tasks are kept from expiring. Cancel safe when `work` is.
     pub(crate) async fn kept_alive<T>(&self, work: impl Future<Output = T>) -> T {
         let keep_alive = async {
             loop {
-                sleep(self.ttl / 3).await;
+                sleep(self.keep_every()).await;
                 if self.is_staged() {
                     // A failure is met again, and told, by whoever needs Redis next.
-                    if let Err(error) = self.send(&[], self.ttl).await {
+                    if let Err(error) = self.send(self.count, &[], self.ttl).await {
                         tracing::debug!(job.id = %self.id, %error, "failed to keep staged tasks alive");
                     }
                 }
@@ -190,7 +244,7 @@ impl Staging {
     /// expires when its time is over.
     pub async fn abandon(self) {
         if self.is_staged()
-            && let Err(error) = self.send(&[], Duration::from_secs(1)).await
+            && let Err(error) = self.send(self.count, &[], Duration::from_secs(1)).await
         {
             tracing::debug!(job.id = %self.id, %error, "failed to remove staged tasks, they will expire");
         }

@@ -13,6 +13,8 @@ use distjob_runtime::{
     zk::{Created, JobRead, Written, ZkError},
 };
 
+use futures::future::join;
+
 use super::{Appended, Staging};
 
 /// What became of a job that was to be submitted.
@@ -32,7 +34,7 @@ impl Staging {
     ///
     /// # Errors
     /// The job was not submitted. When that is not certain, the error says so.
-    pub async fn commit(mut self, stop: &Stop) -> anyhow::Result<Submitted> {
+    pub async fn commit(self, stop: &Stop) -> anyhow::Result<Submitted> {
         let data = self.data();
         if self.is_used {
             return self.submitted_before(&data).await;
@@ -40,7 +42,7 @@ impl Staging {
         // Whether a create was sent of which nobody knows what became: it may still come to be.
         let mut is_unclear = false;
         loop {
-            let known = stop.unless_requested(self.prepare()).await;
+            let known = stop.unless_requested(self.prepare(is_unclear)).await;
             match known.unwrap_or_else(|| Err(interrupted())) {
                 Ok(Known::Nothing) => {}
                 Ok(Known::Ours) => return Ok(Submitted::Created),
@@ -93,13 +95,16 @@ impl Staging {
     }
 
     /// Makes sure that all is there, in a store of this ledger, and asks what it knows of the id.
-    async fn prepare(&mut self) -> anyhow::Result<Known> {
-        if self.count > 0 && self.append(&[]).await? == Appended::Opened {
+    async fn prepare(&self, is_unclear: bool) -> anyhow::Result<Known> {
+        let is_sure = self.count == 0 || (self.is_surely_there() && !is_unclear);
+        if !is_sure && self.touch(self.count, &[], self.count).await? == Appended::Opened {
             // It was created after all by an attempt whose reply got lost, and executors were faster than this program.
             return Ok(Known::Ours);
         }
-        self.kept_alive(self.reach.ensure_belonging()).await?;
-        self.known().await
+        let asked = join(self.reach.ensure_belonging(), self.known());
+        let (belonging, known) = self.kept_alive(asked).await;
+        belonging?;
+        known
     }
 
     async fn create(&self, data: &JobData) -> anyhow::Result<Created> {
