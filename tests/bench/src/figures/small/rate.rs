@@ -24,7 +24,7 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let floor = LedgerFloor::new(stage.world()).await?;
     // A first time in vain: files are read, code is compiled.
     run(&stage, bench.count(1_000, 10)).await?;
-    floor.pipelined(bench.count(5_000, 10), IN_FLIGHT).await?;
+    floor.pipelined(bench.count(20_000, 10), IN_FLIGHT).await?;
     let (mut submitted, mut over, mut heard) = (Vec::new(), Vec::new(), Vec::new());
     let (mut costs, mut floor_costs) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds() {
