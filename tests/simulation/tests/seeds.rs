@@ -135,3 +135,36 @@ fn a_ledger_that_keeps_what_the_dead_held_is_found() {
 fn a_ledger_that_compares_no_versions_is_found() {
     is_found(Bug::Ledger(Flaw::BlindWrites), 100);
 }
+
+/// The mistake makes this invariant speak within so many seeds.
+fn is_found_by(invariant: &str, bug: Bug, seeds: u64) {
+    let speaks = |seed: u64| {
+        let broken = Order {
+            bug: Some(bug),
+            ..order(seed)
+        };
+        let violations = run(&broken).violations;
+        violations
+            .iter()
+            .any(|violation| violation.invariant == invariant)
+    };
+    assert!((0..seeds).any(speaks), "{invariant:?} never noticed {bug:?}");
+}
+
+#[test]
+fn a_ledger_that_tears_transactions_is_found_by_what_should_have_followed_a_job() {
+    is_found_by(
+        "what follows a job is created once, with its results",
+        Bug::Ledger(Flaw::TornWrites),
+        50,
+    );
+}
+
+#[test]
+fn a_ledger_that_tears_transactions_is_found_by_what_should_have_joined_a_group() {
+    is_found_by(
+        "a group is joined once, when all of it is done",
+        Bug::Ledger(Flaw::TornWrites),
+        200,
+    );
+}

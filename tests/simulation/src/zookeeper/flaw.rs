@@ -15,16 +15,19 @@ pub enum Flaw {
     EphemeralsStay,
     /// Nobody compares versions.
     BlindWrites,
+    /// A transaction that sets something creates nothing: half of it is left out.
+    TornWrites,
 }
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::HollowSync,
         Self::NewestList,
         Self::NoFence,
         Self::EphemeralsStay,
         Self::BlindWrites,
+        Self::TornWrites,
     ];
 
     /// Its name on the command line.
@@ -36,6 +39,7 @@ impl Flaw {
             Self::NoFence => "no-fence",
             Self::EphemeralsStay => "ephemerals-stay",
             Self::BlindWrites => "blind-writes",
+            Self::TornWrites => "torn-writes",
         }
     }
 }

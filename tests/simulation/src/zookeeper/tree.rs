@@ -145,7 +145,10 @@ impl Tree {
     pub(super) fn transact(&mut self, writes: &[Write], stamp: Stamp) -> Result<Vec<Change>, ZkError> {
         let mut changes = Vec::new();
         let mut undo: Vec<(String, Option<Znode>)> = Vec::new();
-        for write in writes {
+        let sets = |write: &Write| matches!(write, Write::Set { .. });
+        let is_torn = self.flaw == Some(Flaw::TornWrites) && writes.iter().any(sets);
+        let is_left_out = |write: &&Write| is_torn && matches!(write, Write::Create { .. });
+        for write in writes.iter().filter(|write| !is_left_out(write)) {
             match self.judge(write, stamp) {
                 Ok(None) => {}
                 Ok(Some(change)) => {
