@@ -10,7 +10,7 @@
 //!
 //! Every step may be the last one that this process takes: whoever comes next sees the job's state and resumes. What is
 //! decided at each step is in [`distjob_core::watcher`]. What was collected stays in the spool when a later step fails, and
-//! goes from one attempt to the next as a [`Harvest`]. The [points](drill) that tests can name are, in order: `locked`,
+//! goes from one attempt to the next as a [`Harvest`]. A [light] job is collected while the lock is asked for. The [points](drill) that tests can name are, in order: `locked`,
 //! `collected`, `zipped`, `before-rename`, `manifest-written`, `manifest`, `after-rename`, `delivered`, `noted`, `uploaded`,
 //! `follow-up-opened`, `settled`, `join-staged`, `joined`, `group-emptied`, `dropped`, `before-delete`.
 
@@ -27,7 +27,7 @@ use std::{collections::BTreeMap, fmt, ops::ControlFlow, sync::Arc, time::Duratio
 
 use distjob_core::{
     JobData, JobEntry, JobId, JobState, MemberName, SinkName,
-    store::{DropReply, Read, ReadRequest, Slice, Status},
+    store::{DropReply, Read, ReadRequest, Status},
     watcher::{FirstStep, Loss, Verdict, return_delay},
 };
 use distjob_runtime::{
@@ -227,14 +227,24 @@ impl Pipeline {
         let began = Instant::now();
         let tools = Arc::clone(&self.tools);
         let locking = tools.ledger.lock(&self.id, &self.entry, &tools.member);
-        let (locking, early) = join(locking, self.glance()).await;
+        let (locking, early) = join(locking, self.collect_early()).await;
+        let is_early = early.is_some();
+        self.harvest = early.or(self.harvest.take());
         let lock = match locking? {
             Locking::Held(lock) => lock,
-            Locking::Taken | Locking::Overtaken(_) => return Ok(Ended::Settled),
+            Locking::Taken | Locking::Overtaken(_) => {
+                if is_early {
+                    self.discard_harvest().await;
+                }
+                return Ok(Ended::Settled);
+            }
         };
         drill::point("locked");
         tools.metrics.locks.inc();
-        let result = self.act(&lock, early, began).await;
+        let result = match is_early {
+            true => self.hand_over(&lock, began).await,
+            false => self.act(&lock, began).await,
+        };
         let unlocked = match result {
             Ok(Ended::Deleted) => Ok(()),
             _ => tools.ledger.unlock(lock).await,
@@ -245,7 +255,7 @@ impl Pipeline {
         Ok(ended)
     }
 
-    async fn act(&mut self, lock: &Lock, early: Option<Slice>, began: Instant) -> Result<Ended, Trouble> {
+    async fn act(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
         let step = FirstStep::of(&self.entry.data);
         if matches!(step, FirstStep::Examine | FirstStep::DeliverEmpty) {
             if let ControlFlow::Continue(()) = self.resume().await? {
@@ -256,8 +266,8 @@ impl Pipeline {
         }
         match step {
             FirstStep::Leave => Ok(Ended::Settled),
-            FirstStep::Examine => self.examine(lock, early, began).await,
-            FirstStep::DeliverEmpty => match self.collect_in_turn(None).await {
+            FirstStep::Examine => self.examine(lock, began).await,
+            FirstStep::DeliverEmpty => match self.collect_in_turn().await {
                 Ok(()) => self.hand_over(lock, began).await,
                 Err(Setback::Trouble(trouble)) => Err(trouble),
                 Err(Setback::Loss(loss)) => self.declare_lost(lock, loss).await,
@@ -299,20 +309,12 @@ impl Pipeline {
         self.delete(lock).await
     }
 
-    async fn examine(
-        &mut self,
-        lock: &Lock,
-        mut early: Option<Slice>,
-        began: Instant,
-    ) -> Result<Ended, Trouble> {
+    async fn examine(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
         let count = self.entry.data.count;
-        let mut verdict = match early {
-            Some(_) => Verdict::Collect,
-            None => Verdict::of(count, &self.status().await?),
-        };
+        let mut verdict = Verdict::of(count, &self.status().await?);
         loop {
             match verdict {
-                Verdict::Collect => match self.collect_in_turn(early.take()).await {
+                Verdict::Collect => match self.collect_in_turn().await {
                     Ok(()) => return self.hand_over(lock, began).await,
                     Err(Setback::Trouble(trouble)) => return Err(trouble),
                     // Never again `Collect`.

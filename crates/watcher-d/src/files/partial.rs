@@ -75,15 +75,18 @@ impl TemporaryPath {
 
     /// Gives the file its name; it is on the disk when [`Renamed::settle`] has succeeded.
     pub(crate) fn rename(mut self, target: &Path) -> Result<Renamed, SinkError> {
-        fs::rename(&self.0, target)
-            .map_err(|error| SinkError::at("rename a partial file to", target, error))?;
+        let renamed = self.give(target)?;
         self.0.clear();
-        Ok(Renamed::new())
+        Ok(renamed)
     }
 
     /// As [`rename`](Self::rename), where both names may be those of one file: then renaming does nothing, and what is left
     /// of the temporary name goes.
     pub(crate) fn rename_link(self, target: &Path) -> Result<Renamed, SinkError> {
+        self.give(target)
+    }
+
+    fn give(&self, target: &Path) -> Result<Renamed, SinkError> {
         fs::rename(&self.0, target)
             .map_err(|error| SinkError::at("rename a partial file to", target, error))?;
         Ok(Renamed::new())

@@ -48,14 +48,14 @@ impl Pipeline {
 
     /// Brings the job's whole result to the spool, durable, and puts aside what goes with it; but only if all of its sinks
     /// would take it now.
-    ///
-    /// `first` is what was read already, from the first task on.
-    pub(super) async fn collect_in_turn(&mut self, first: Option<Slice>) -> Result<(), Setback> {
+    pub(super) async fn collect_in_turn(&mut self) -> Result<(), Setback> {
         self.await_turn()?;
-        self.collect(first).await
+        self.harvest = Some(self.collect(None).await?);
+        Ok(())
     }
 
-    async fn collect(&mut self, first: Option<Slice>) -> Result<(), Setback> {
+    /// The job's whole result, durable in the spool. `first` is what was read of it already, from the first task on.
+    pub(super) async fn collect(&self, first: Option<Slice>) -> Result<Harvest, Setback> {
         let queue = self.tools.config.queue(&self.entry.data.queue);
         let recipe = Recipe::new(&self.id, &self.entry, queue);
         let collecting = self.tools.spool.collect(recipe.clone());
@@ -68,18 +68,15 @@ impl Pipeline {
             }
         };
         match collected {
-            Ok(collected) => {
-                self.harvest = Some(Harvest {
-                    recipe,
-                    collected,
-                    aside,
-                    delivered: Default::default(),
-                    is_moved: false,
-                    is_told: false,
-                    entry: self.entry.clone(),
-                });
-                Ok(())
-            }
+            Ok(collected) => Ok(Harvest {
+                recipe,
+                collected,
+                aside,
+                delivered: Default::default(),
+                is_moved: false,
+                is_told: false,
+                entry: self.entry.clone(),
+            }),
             Err(setback) => {
                 aside.forget(self.store()).await;
                 Err(setback)

@@ -4,9 +4,9 @@
 //! at the cost of few. So such a job needs no slot of the few that bound what is read, packed and sent at a time.
 //!
 //! ```text
-//! light: lock ┬─────────────────────► collect what was read ► …
-//!             └ status, first slice
-//! other: slot ► lock ► status ► collect slice by slice ► every sink ► slot free ► …
+//! light: lock ┬───────────────────────────────► still ours? ► every sink ► …
+//!             └ status and all tasks ► collect
+//! other: slot ► lock ► status ► collect slice by slice ► still ours? ► every sink ► slot free ► …
 //! ```
 
 use distjob_core::{
@@ -16,7 +16,7 @@ use distjob_core::{
 use futures::future::join;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Pipeline, Trouble};
+use super::{Harvest, Pipeline, Trouble};
 
 /// A light job has at most so many tasks.
 const LIGHT_TASKS: u64 = 100;
@@ -56,12 +56,18 @@ impl Pipeline {
         }
     }
 
-    /// All of a light job, if the store says that it is complete: read while the lock is asked for.
+    /// The result of a light job, if the store says that it is complete: collected while the lock is asked for.
     ///
     /// Nothing comes of it unless the lock is had then, with the job as it looked before. So nobody delivered and dropped it
     /// in between, and outcomes that are complete do not change. Any other answer, be it that something is lost, is not
-    /// believed: it is asked for again under the lock. One attempt.
-    pub(super) async fn glance(&self) -> Option<Slice> {
+    /// believed: it is asked for again under the lock, and what fails is tried again there. One attempt.
+    pub(super) async fn collect_early(&self) -> Option<Harvest> {
+        let all = self.glance().await?;
+        self.collect(Some(all)).await.ok()
+    }
+
+    /// All of a light job.
+    async fn glance(&self) -> Option<Slice> {
         let data = &self.entry.data;
         let is_apt = self.slot.is_none()
             && self.harvest.is_none()
