@@ -39,7 +39,7 @@ pub struct Staging {
     token: Token,
     ttl: Duration,
     count: u64,
-    /// When the newest of them were sent that are known to be there.
+    /// When all of them were sent, if that was done by a single push: its answer speaks of the whole list.
     pushed_at: Option<Instant>,
     /// Whether the id was found in use, so that nothing needs to be pushed, only counted.
     is_used: bool,
@@ -158,6 +158,7 @@ impl Staging {
         });
         // In this order, through one connection.
         let (_, replies) = try_join(this.append(this.count, first, upto), join_all(sends).map(Ok)).await?;
+        self.pushed_at = (self.count == 0 && behind.is_empty()).then_some(sent_at);
         self.count += first.len() as u64;
         for (run, reply) in behind.iter().zip(replies) {
             let end = self.count + run.len() as u64;
@@ -167,7 +168,6 @@ impl Staging {
             }
             self.count = end;
         }
-        self.pushed_at = Some(sent_at);
         Ok(())
     }
 
@@ -214,8 +214,8 @@ impl Staging {
         self.ttl / 3
     }
 
-    /// Whether so little time has passed since the store said that all is there that it need not be asked again: as much
-    /// may pass between asking and creating the job.
+    /// Whether so little time has passed since a single push put everything there that the store need not be asked again: as
+    /// much may pass between asking and creating the job. For a job of many pushes one question more is nothing.
     fn is_surely_there(&self) -> bool {
         self.pushed_at.is_some_and(|at| at.elapsed() < self.keep_every())
     }
