@@ -48,7 +48,9 @@ use tokio::{
     time::sleep_until,
 };
 
-pub(crate) use self::runs::Slot;
+#[cfg(test)]
+pub(crate) use self::runs::GivenAway;
+pub(crate) use self::runs::{SMALL_BYTES, Slot};
 use self::{
     lanes::Lanes,
     runs::{Running, Runs},

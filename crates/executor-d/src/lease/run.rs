@@ -16,7 +16,7 @@ use tokio::{
 use super::{Ended, Later, Order, Progress, RunLimits, Runner, Work, calls::Call};
 use crate::{
     handler::{Failure, Tasks, Terms},
-    server::Slot,
+    server::{SMALL_BYTES, Slot},
 };
 
 /// What is recorded of a task that its handler began and never spoke of again.
@@ -34,7 +34,7 @@ pub(super) struct Run {
     tasks: Tasks,
     /// While tasks run or may begin.
     handler: Option<BoxFuture<'static, ()>>,
-    /// Given away after that.
+    /// Given away after that, unless there is much to record: how much of that is in memory is bounded by the slots.
     slot: Option<Slot>,
     /// The call under way: one at a time, so that each answer is newer than the one before.
     call: Option<BoxFuture<'static, (Call, Commit)>>,
@@ -146,7 +146,7 @@ impl Run {
                 self.call = Some(call.make(self.runner.clone(), self.work.job.clone()).boxed());
             }
         }
-        if self.handler.is_none() {
+        if self.handler.is_none() && self.tasks.uncommitted_bytes() <= SMALL_BYTES {
             self.slot = None;
         }
         self.handler.is_some() || self.call.is_some()

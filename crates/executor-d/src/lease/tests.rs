@@ -18,6 +18,7 @@ use super::{Ended, Order, RunLimits, Runner, Work};
 use crate::{
     grip::Grip,
     handler::{Handler, Tasks},
+    server::{GivenAway, SMALL_BYTES},
 };
 
 const fn ms(ms: u64) -> Duration {
@@ -281,6 +282,44 @@ async fn a_task_that_its_handler_forgets_has_failed() {
     assert_eq!(world.outcomes().into_keys().collect::<Vec<_>>(), [1]);
     // What it did not begin although it could is not lost either.
     assert_eq!(world.freed(), [2]);
+}
+
+/// How many outcomes are recorded when a lease gives its slot away whose only value has so many bytes.
+async fn recorded_when_the_slot_is_given_away(bytes: usize) -> usize {
+    #[derive(Debug)]
+    struct Answers(usize);
+    impl Handler for Answers {
+        fn run(&self, tasks: Tasks) -> futures::future::BoxFuture<'static, ()> {
+            let value = vec![b'x'; self.0];
+            Box::pin(async move {
+                if let Some(task) = tasks.next() {
+                    tasks.record(task, Ok(value.into()));
+                }
+            })
+        }
+    }
+    let (world, grip) = (World::new(&all(1, 0, Step::Succeeds)), Grip::default());
+    let work = world.claim(&grip, 1).unwrap();
+    let (_orders, obeys) = watch::channel(Order::Go);
+    let runner = Runner {
+        handler: Arc::new(Answers(bytes)),
+        ..world.runner(1)
+    };
+    let given_away = Arc::new(GivenAway::default());
+    let slot = given_away.slot(1);
+    let look = async {
+        given_away.changed().await;
+        world.outcomes().len()
+    };
+    let (ended, recorded) = tokio::join!(runner.run(work, LIMITS, obeys, Some(slot)), look);
+    assert!(ended.is_over && ended.job_is_complete);
+    recorded
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_is_given_away_before_a_small_outcome_is_recorded_and_after_a_large_one() {
+    assert_eq!(recorded_when_the_slot_is_given_away(5).await, 0);
+    assert_eq!(recorded_when_the_slot_is_given_away(2 * SMALL_BYTES).await, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,8 +21,9 @@ use crate::{
     lease::{Ended, Order, RunLimits, Runner, Work},
 };
 
-/// Most bytes of payload in a lease that gives its slot away before it is recorded: it is in memory until then.
-const SMALL_BYTES: usize = 4096;
+/// Most bytes in a lease that gives its slot away before it is recorded, of payload and of outcomes: both are in memory until
+/// then.
+pub(crate) const SMALL_BYTES: usize = 4096;
 
 /// Most leases that are being recorded without a slot.
 const RECORDING_MAX: usize = 64;
@@ -49,15 +50,23 @@ pub(crate) struct Slot {
 
 /// The slots that were given away lately, by the numbers of their leases.
 #[derive(Debug, Default)]
-pub(super) struct GivenAway {
+pub(crate) struct GivenAway {
     numbers: Mutex<Vec<u64>>,
     bell: Notify,
 }
 
 impl GivenAway {
     /// Waits until there is another one. Cancel safe.
-    pub(super) async fn changed(&self) {
+    pub(crate) async fn changed(&self) {
         self.bell.notified().await;
+    }
+
+    /// The slot of this lease.
+    pub(crate) fn slot(self: &Arc<Self>, number: u64) -> Slot {
+        Slot {
+            number,
+            given_away: Arc::clone(self),
+        }
     }
 
     fn numbers(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
@@ -126,10 +135,7 @@ impl Runs {
         };
         self.running.insert(number, running);
         self.in_slots += 1;
-        let slot = (work.bytes() <= SMALL_BYTES).then(|| Slot {
-            number,
-            given_away: Arc::clone(&self.given_away),
-        });
+        let slot = (work.bytes() <= SMALL_BYTES).then(|| self.given_away.slot(number));
         self.set
             .spawn(async move { (number, runner.run(work, limits, obeys, slot).await) });
     }

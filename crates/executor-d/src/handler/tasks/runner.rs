@@ -74,6 +74,11 @@ impl Tasks {
         self.state().book.take()
     }
 
+    /// Bytes of the outcomes that are not committed, whether they were taken or not.
+    pub(crate) fn uncommitted_bytes(&self) -> usize {
+        self.state().book.bytes()
+    }
+
     /// Takes notice that outcomes of so many bytes need no memory any more.
     pub(crate) fn put_away(&self, bytes: usize) {
         self.state().book.put_away(bytes);
