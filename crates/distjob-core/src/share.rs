@@ -90,7 +90,11 @@ pub fn assign(sharing: Sharing, jobs: &[impl AsRef<str>], members: &[impl AsRef<
         Sharing::Rendezvous => {
             let (jobs, members) = (distinct.hashes(jobs), places.hashes(members));
             let favourite = |job: &u64| rendezvous::favourite(*job, &members, |_| true);
-            let favourites: Vec<usize> = jobs.iter().filter_map(favourite).map(|(_, member)| member).collect();
+            let favourites: Vec<usize> = jobs
+                .iter()
+                .filter_map(favourite)
+                .map(|(_, member)| member)
+                .collect();
             rendezvous::assign(&jobs, &favourites, &members)
         }
     };
