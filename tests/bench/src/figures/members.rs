@@ -110,7 +110,7 @@ async fn run(stage: &Stage, tasks: usize) -> Result<Run> {
         moments.await.context("the job does not end")?
     })?;
     let used = Usage::so_far(stage).await?.since(&before);
-    let memory = stage.members().iter().map(|member| member.memory());
+    let memory = stage.members().iter().map(harness::Process::memory);
     let memory = memory.sum::<Result<u64>>()? as f64 / stage.members().len() as f64;
     let (created, done) = moments;
     Ok(Run {
