@@ -5,7 +5,7 @@
 //! instead. The two take turns: what else the machine does hits both. What counts are the ratios.
 //!
 //! Reading order: [`figure`] lists what is measured, [`figures`] has a file for each, [`floors`] what they are held against;
-//! [`bench`] is what a figure is given, [`stage`] the servers and programs that it starts there, [`jobs`] tells when jobs move,
+//! [`mod@bench`] is what a figure is given, [`stage`] the servers and programs that it starts there, [`jobs`] tells when jobs move,
 //! [`moments`] when one does, [`arrivals`] when results come, [`usage`] what they cost; [`report`] takes what was measured and writes it down.
 
 mod arrivals;

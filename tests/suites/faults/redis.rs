@@ -105,7 +105,7 @@ async fn a_redis_that_was_demoted_is_away_until_it_is_promoted_although_it_answe
     let executor = world.start_member(executor, "executor").await.unwrap();
     let watcher = world.start_member(watcher(&world, ""), "watcher").await.unwrap();
     let fleet = [executor, watcher];
-    let jobs = submitted(&world, 6, 400).await;
+    let jobs = submitted(&world, 6, 1_000).await;
     in_full_swing(&world, &jobs).await;
     let mut raw = world.redis().await.unwrap();
     let mut replica_of = async |host: &str, port: &str| {

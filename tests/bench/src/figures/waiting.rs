@@ -4,7 +4,7 @@
 //! slot is taken, so that all others stay where they are. Of each: its memory, how long it takes to catch up after its start,
 //! and what one more job costs. Then a second executor of the queue comes, and takes over its share.
 //!
-//! [`crowd`] makes the jobs, [`quiet`] tells when a daemon has done all that it had to.
+//! [`crowd`] makes the jobs, [`mod@quiet`] tells when a daemon has done all that it had to.
 
 mod crowd;
 mod quiet;
