@@ -11,6 +11,7 @@
 //! start next), `slots` (what begins in them), `lanes` (the queues), `runs` (what runs), `waiting` and `purse` (retries
 //! and rates), `give` (giving back), `estate` (what the dead left), `drain` (leaving).
 
+mod ahead;
 mod drain;
 mod estate;
 mod events;

@@ -13,7 +13,7 @@ use distjob_runtime::{
     zk::{JobChange, ZkError},
 };
 
-use super::{Event, Finish, Finished, Given, Queued, Running, Server, Stake, Visited, pump::LIGHT_BYTES};
+use super::{Event, Finish, Finished, Given, Queued, Running, Server, Stake, Visited, ahead::LIGHT_BYTES};
 use crate::{
     handler::Job,
     lease::{Ended, Later, Order, Work},

@@ -5,25 +5,15 @@ use std::time::{Duration, Instant};
 use distjob_core::{JobEntry, JobId, JobState, QueueName, executor::Reason, store::Isolated};
 use distjob_runtime::{drill, zk::Written};
 
-use super::{AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Queued, Server, Stake, Visited};
+use super::{
+    AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Queued, Server, Stake, Visited,
+    ahead::{AHEAD_MAX, Outlook, Prospect},
+    lanes::Lane,
+};
 use crate::visit::Visit;
 
 /// Jobs that are being marked as processed at once.
 const FINISHING_MAX: usize = 256;
-
-/// Leases are claimed ahead of free slots only while they are short: a long one would wait here while another
-/// executor is idle.
-const AHEAD_MAX: Duration = Duration::from_millis(500);
-
-/// Leases of so little work, all together and for each slot, are claimed ahead of free slots in any case: it takes longer
-/// to claim them than to run them, so it has to be done for many at once.
-const TINY_WORK: Duration = Duration::from_millis(10);
-
-/// Most of these.
-const TINY_MAX: usize = 64;
-
-/// Most bytes of payload of a lease that is followed by so many.
-pub(super) const LIGHT_BYTES: usize = 4096;
 
 impl Server<'_> {
     /// Starts whatever can be started now.
@@ -170,21 +160,26 @@ impl Server<'_> {
         let coming = self.visits.len() + self.queue.len();
         let free = slots - self.runs.in_slots().min(slots);
         // A slot that is busy for longer than it should be may stay so.
-        let soon_free = self.runs.begun_since(now.checked_sub(AHEAD_MAX));
+        let lately = now.checked_sub(AHEAD_MAX);
+        let outlook = Outlook {
+            free,
+            soon_free: self.runs.begun_since(lately),
+            work: self.work_coming(),
+        };
         let is_short = |queued: &Queued| queued.work.expected.is_some_and(|expected| expected <= AHEAD_MAX);
         let all_are_short = self.queue.iter().all(is_short);
-        let work = self.work_coming();
-        let ahead_of = |queue, lane: &super::lanes::Lane| {
+        let ahead_of = |queue: &QueueName, lane: &Lane| {
             if !all_are_short || !self.has_short_tasks(queue) {
-                0
-            } else if lane.is_light && work.saturating_add(self.expect(queue, 1)) <= TINY_WORK * slots as u32
-            {
-                TINY_MAX
-            } else {
-                soon_free.min(lane.limit)
+                return 0;
             }
+            outlook.ahead(Prospect {
+                limit: lane.limit,
+                moves: lane.may_begin() || self.runs.began_of(queue, lately),
+                is_light: lane.is_light,
+                next: self.expect(queue, 1),
+            })
         };
-        let may_claim = |(queue, lane): (_, &super::lanes::Lane)| {
+        let may_claim = |(queue, lane): (&QueueName, &Lane)| {
             let ahead = ahead_of(queue, lane);
             (coming < free + ahead && lane.may_claim(ahead)).then(|| queue.clone())
         };

@@ -41,6 +41,13 @@ pub(super) struct Running {
     pub(super) has_slot: bool,
 }
 
+impl Running {
+    /// Whether it is in a slot, and has begun since then.
+    fn is_young(&self, then: Option<Instant>) -> bool {
+        self.has_slot && then.is_none_or(|then| self.begun >= then)
+    }
+}
+
 /// The slot of a small lease; whoever drops it gives it away.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -110,8 +117,14 @@ impl Runs {
 
     /// How many of those in slots have begun since then.
     pub(super) fn begun_since(&self, then: Option<Instant>) -> usize {
-        let is_young = |running: &&Running| running.has_slot && then.is_none_or(|then| running.begun >= then);
-        self.running.values().filter(is_young).count()
+        let young = self.running.values().filter(|running| running.is_young(then));
+        young.count()
+    }
+
+    /// Whether one of this queue that is in a slot has begun since then.
+    pub(super) fn began_of(&self, queue: &QueueName, then: Option<Instant>) -> bool {
+        let mut running = self.running.values();
+        running.any(|running| running.is_young(then) && running.job.queue == *queue)
     }
 
     /// Runs a lease for which its queue was charged.
