@@ -2,6 +2,7 @@
 
 mod clients;
 mod faults;
+mod sessions;
 mod watches;
 
 use std::{sync::Arc, time::Duration};

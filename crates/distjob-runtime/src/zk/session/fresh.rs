@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Each such read needs the leader's word, which costs as much as what is read. Whoever asks while a flight is boarding comes
-//! along in it: its `sync` is sent later than all that its passengers know of. A flight departs as soon as there is one less than two
-//! under way and everybody has asked who can at that moment.
+//! along in it: its `sync` is sent later than all that its passengers know of. A flight departs as soon as less than two are under
+//! way, so the first ones are nearly empty, and those that wait for them are full.
 
 use std::{
     collections::VecDeque,
@@ -119,6 +119,7 @@ async fn fly(
     if let Some(before) = before {
         before.await;
     }
+    // A moment for the next one who asks.
     yield_now().await;
     let paths = lock(&paths).take().unwrap_or_default();
     let Some(path) = paths.first() else {
