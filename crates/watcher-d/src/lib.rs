@@ -30,6 +30,7 @@ pub mod name;
 mod pipeline;
 mod server;
 pub mod sink;
+mod slots;
 pub mod spool;
 mod then;
 

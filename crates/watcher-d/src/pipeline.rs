@@ -37,16 +37,14 @@ use distjob_runtime::{
     zk::{Ledger, Lock, Locking, Written, ZkError},
 };
 use futures::future::join;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
     metrics::WatcherMetrics,
     sink::{Guarded, SinkError},
+    slots::{Slot, Slots},
     spool::{CollectError, Spool},
 };
 
@@ -175,7 +173,7 @@ pub(crate) struct Tools {
     /// What is counted.
     pub metrics: WatcherMetrics,
     /// The pipelines of those that are not light.
-    pub slots: Arc<Semaphore>,
+    pub slots: Arc<Slots>,
     /// The request to give up at the next possible moment.
     pub abandon: CancellationToken,
 }
@@ -194,7 +192,7 @@ pub(crate) struct Pipeline {
     /// Whether it has rested as it is and may go back.
     pub rested: bool,
     /// What it has as long as it needs more than a light one.
-    pub slot: Option<OwnedSemaphorePermit>,
+    pub slot: Option<Slot>,
 }
 
 /// What became of an attempt.

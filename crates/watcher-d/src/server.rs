@@ -33,7 +33,7 @@ use distjob_runtime::{
     zk::{ConnectionWatch, Term},
 };
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::watch,
     task::{JoinError, JoinSet},
     time::sleep_until,
 };
@@ -46,6 +46,7 @@ use crate::{
     config::{Config, LOCKS_MAX},
     metrics::WatcherMetrics,
     pipeline::{Attempted, Pipeline, Tools},
+    slots::Slots,
 };
 
 pub(crate) use self::outlets::Outlets;
@@ -107,8 +108,6 @@ pub(crate) struct Server<'a> {
     term: Term,
     config: Arc<Config>,
     tools: Arc<Tools>,
-    /// How many slots there are for those that are not light.
-    slots: usize,
     board: Board,
     pipelines: JoinSet<Finished>,
     chores: JoinSet<Chore>,
@@ -145,7 +144,7 @@ impl<'a> Server<'a> {
             sinks: watcher.outlets.sinks(&config),
             config: Arc::clone(&config),
             metrics: watcher.metrics.clone(),
-            slots: Arc::new(Semaphore::new(0)),
+            slots: Arc::new(Slots::new()),
             abandon: CancellationToken::new(),
         };
         let now = clock();
@@ -167,7 +166,6 @@ impl<'a> Server<'a> {
             term,
             config,
             tools: Arc::new(tools),
-            slots: 0,
         }
     }
 
@@ -251,20 +249,10 @@ impl<'a> Server<'a> {
         most + waiting.min(most.div_ceil(2))
     }
 
-    /// Makes as many slots as there are to be. One that is in use goes when it is given back.
-    fn fit_slots(&mut self) {
-        let wanted = self.with_stand_ins(self.config.watcher.pipelines);
-        if wanted > self.slots {
-            self.tools.slots.add_permits(wanted - self.slots);
-            self.slots = wanted;
-        } else if wanted < self.slots {
-            self.slots -= self.tools.slots.forget_permits(self.slots - wanted);
-        }
-    }
-
     /// Starts as many pipelines as there is room for.
     fn pump(&mut self) {
-        self.fit_slots();
+        let slots = self.with_stand_ins(self.config.watcher.pipelines);
+        self.tools.slots.fit(slots);
         let now = clock();
         if self.board.share_at(now).is_some_and(|at| at <= now) {
             self.board.share(now);

@@ -14,9 +14,9 @@ use distjob_core::{
     watcher::{FirstStep, Progress, Verdict},
 };
 use futures::future::join;
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Harvest, Pipeline, Trouble};
+use crate::slots::Slot;
 
 /// A light job has at most so many tasks.
 const LIGHT_TASKS: u64 = 100;
@@ -26,14 +26,14 @@ const LIGHT_BYTES: u64 = 64 * 1024;
 
 impl Pipeline {
     /// Waits for a slot, unless the job needs none. It is not locked meanwhile: somebody else may have one sooner.
-    pub(super) async fn take_slot(&self) -> Result<Option<OwnedSemaphorePermit>, Trouble> {
+    pub(super) async fn take_slot(&self) -> Result<Option<Slot>, Trouble> {
         if self.is_light() {
             return Ok(None);
         }
-        let slot = self.tools.slots.clone().acquire_owned();
+        let slot = self.tools.slots.clone().take();
         let slot = self.tools.abandon.run_until_cancelled(slot).await;
         // They are closed when this watcher leaves.
-        slot.and_then(Result::ok).map(Some).ok_or(Trouble::Abandoned)
+        slot.flatten().map(Some).ok_or(Trouble::Abandoned)
     }
 
     /// Whether there is little to do, and that with the stores and this machine's disks alone.
