@@ -16,16 +16,21 @@ pub(crate) struct Grip(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     held: Spans,
+    /// What is being given back. Visits name it with what is held: the store would take it for a lease that nobody knows of,
+    /// and lease it to the same holder once more, just before it is given back.
+    leaving: Spans,
     /// While a visit is under way: what was let go since it began. Its answer may still speak of that.
     past: Option<Spans>,
 }
 
 impl Grip {
-    /// A visit to the job begins. Answers what is in hand.
+    /// A visit to the job begins. Answers what is in hand, or is being given back.
     pub(crate) fn begin_visit(&self) -> Vec<TaskRange> {
         let mut state = self.state();
         state.past = Some(Spans::default());
-        let runs = state.held.runs();
+        let mut known = state.held.clone();
+        state.leaving.runs().for_each(|(lo, hi)| known.add(lo, hi));
+        let runs = known.runs();
         runs.filter_map(|(lo, hi)| TaskRange::new(lo, hi)).collect()
     }
 
@@ -43,18 +48,33 @@ impl Grip {
             .past
             .as_ref()
             .is_some_and(|past| past.overlaps(range.lo(), range.hi()));
-        !was_let_go && state.held.insert(range.lo(), range.hi())
+        if was_let_go || !state.held.insert(range.lo(), range.hi()) {
+            return false;
+        }
+        // The store leases again what it was given back, whenever the answer to that comes.
+        state.leaving.remove(range.lo(), range.hi());
+        true
     }
 
-    /// Lets go of these tasks, whichever of them are in hand. Before they are given back: the store may lease them to
-    /// the same holder again at once.
+    /// Lets go of these tasks, whichever of them are in hand: they are recorded, or somebody else's.
     pub(crate) fn let_go(&self, range: TaskRange) {
         let mut state = self.state();
-        let State { held, past } = &mut *state;
+        let State { held, past, .. } = &mut *state;
         if let Some(past) = past {
             past.add(range.lo(), range.hi());
         }
         held.remove(range.lo(), range.hi());
+    }
+
+    /// [Lets go](Self::let_go) of these tasks to give them back, until [`left`](Self::left) says that this was answered.
+    pub(crate) fn leave(&self, range: TaskRange) {
+        self.let_go(range);
+        self.state().leaving.add(range.lo(), range.hi());
+    }
+
+    /// These have been given back, or it is unclear whether they were.
+    pub(crate) fn left(&self, range: TaskRange) {
+        self.state().leaving.remove(range.lo(), range.hi());
     }
 
     /// Whether all of these are in hand.
@@ -65,6 +85,12 @@ impl Grip {
     /// How many ranges are in hand.
     pub(crate) fn len(&self) -> usize {
         self.state().held.runs().len()
+    }
+
+    /// Whether this may be forgotten: nothing is in hand, and nothing being given back.
+    pub(crate) fn is_spent(&self) -> bool {
+        let state = self.state();
+        state.held.runs().len() + state.leaving.runs().len() == 0
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,6 +122,22 @@ mod tests {
             (vec![range(0, 5), range(15, 20)], 2)
         );
         assert!(grip.take(range(6, 7)));
+    }
+
+    #[test]
+    fn what_is_being_given_back_is_named_until_it_was_or_is_leased_again() {
+        let grip = Grip::default();
+        assert!(grip.take(range(0, 10)));
+        grip.leave(range(4, 10));
+        assert!(!grip.covers(range(4, 5)) && grip.len() == 1);
+        assert_eq!(grip.begin_visit(), [range(0, 10)]);
+        assert!(grip.take(range(4, 6)));
+        grip.end_visit();
+        grip.let_go(range(0, 10));
+        assert_eq!(grip.begin_visit(), [range(6, 10)]);
+        grip.end_visit();
+        grip.left(range(4, 10));
+        assert!(grip.is_spent() && grip.begin_visit().is_empty());
     }
 
     #[test]

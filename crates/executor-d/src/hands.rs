@@ -77,7 +77,7 @@ impl Hands {
     }
 
     fn forget_if_empty(&mut self, id: &JobId) {
-        let is_empty = |held: &Held| held.grip.len() == 0 && !held.is_visited;
+        let is_empty = |held: &Held| held.grip.is_spent() && !held.is_visited;
         if self.held.get(id).is_some_and(is_empty) {
             self.held.remove(id);
         }

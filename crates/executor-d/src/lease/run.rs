@@ -49,6 +49,8 @@ pub(super) struct Run {
     gave_back: bool,
     /// The tasks but for those that were given back.
     kept: Option<TaskRange>,
+    /// What was given back, as long as that is not answered.
+    leaving: Vec<TaskRange>,
     /// The newest answer of the store.
     last: Option<Commit>,
 }
@@ -88,6 +90,7 @@ impl Run {
             job_is_complete: false,
             gave_back: false,
             kept,
+            leaving: Vec::new(),
             last: None,
         }
     }
@@ -127,8 +130,8 @@ impl Run {
             }
         }
         for range in self.tasks.take_cut() {
-            // Before the call: the store may lease them to this very executor again at once.
-            self.work.grip.let_go(range);
+            self.work.grip.leave(range);
+            self.leaving.push(range);
             self.kept = self
                 .kept
                 .and_then(|kept| TaskRange::new(kept.lo(), range.lo().min(kept.hi())));
@@ -242,6 +245,10 @@ impl Run {
     /// Takes notice of what the store answered.
     fn hear(&mut self, call: &Call, answer: Commit) {
         let (from, upto) = call.range();
+        if let Call::Release(range) = call {
+            self.work.grip.left(*range);
+            self.leaving.retain(|leaving| leaving != range);
+        }
         if let Call::Commit(_, outcomes) = call {
             self.tasks.put_away(outcomes.bytes().len());
             let metrics = &self.runner.metrics;
@@ -287,6 +294,8 @@ impl Run {
         let tally = self.tasks.tally();
         let later = if self.is_killed { Vec::new() } else { self.later() };
         self.let_go_but_for(&later);
+        // Some only when this was killed.
+        self.leaving.iter().for_each(|range| self.work.grip.left(*range));
         let is_over = !self.is_killed && !self.has_strays();
         Ended {
             job: self.work.job,

@@ -65,6 +65,7 @@ impl Server<'_> {
                 Some(_) = self.finishing.join_next() => {}
                 Some(given) = self.giving.join_next() => {
                     let given = joined(given);
+                    self.hands.tidy(&given.id);
                     if given.result.is_err() {
                         self.hands.doubt(&given.id, given.life);
                     }
@@ -97,10 +98,7 @@ impl Server<'_> {
             Ok(Found::Lease { grant, .. }) => {
                 let range = grant.lease.range;
                 match self.hands.take(&id, life, range) {
-                    Some(grip) => {
-                        grip.let_go(range);
-                        self.release(id.clone(), life, vec![range]);
-                    }
+                    Some(grip) => self.release(id.clone(), life, grip, vec![range]),
                     None => self.hands.doubt(&id, life),
                 }
             }

@@ -315,6 +315,7 @@ impl Server<'_> {
 
     fn after_giving(&mut self, given: &Given, now: Instant) {
         let Given { id, life, result } = given;
+        self.hands.tidy(id);
         if let Err(error) = result {
             tracing::warn!(job.id = %id, %error, "failed to give back what was not begun");
             self.hands.doubt(id, *life);

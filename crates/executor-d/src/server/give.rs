@@ -8,7 +8,7 @@ use std::{
 use distjob_core::{JobId, TaskRange, Zxid, store::ReleaseRequest};
 
 use super::{Given, Queued, Server};
-use crate::lease::Work;
+use crate::{grip::Grip, lease::Work};
 
 /// How long a lease waits for a slot at most: two of them fit into it when all is as expected.
 const QUEUED_MAX: Duration = Duration::from_secs(1);
@@ -36,36 +36,35 @@ impl Server<'_> {
 
     /// Gives back tasks in hand that do not run. Nobody died of them.
     pub(super) fn give_back(&mut self, works: Vec<Work>) {
-        let mut by_job: BTreeMap<(JobId, Zxid), Vec<TaskRange>> = BTreeMap::new();
+        let mut by_job: BTreeMap<(JobId, Zxid), (Grip, Vec<TaskRange>)> = BTreeMap::new();
         for Work { job, grip, lease, .. } in works {
-            // Before the call: the store may lease them to this very executor again at once.
-            grip.let_go(lease.range);
-            self.hands.tidy(&job.id);
-            let ranges = by_job.entry((job.id.clone(), job.life)).or_default();
-            ranges.push(lease.range);
+            let job = by_job.entry((job.id.clone(), job.life));
+            job.or_insert((grip, Vec::new())).1.push(lease.range);
         }
-        for ((id, life), ranges) in by_job {
-            self.release(id, life, ranges);
+        for ((id, life), (grip, ranges)) in by_job {
+            self.release(id, life, grip, ranges);
         }
     }
 
-    /// Releases leases that are in nobody's hands.
-    pub(super) fn release(&mut self, id: JobId, life: Zxid, ranges: Vec<TaskRange>) {
+    /// Lets go of leases and releases them.
+    pub(super) fn release(&mut self, id: JobId, life: Zxid, grip: Grip, ranges: Vec<TaskRange>) {
+        ranges.iter().for_each(|range| grip.leave(*range));
         let store = self.executor.doorman.store.clone();
         let holder = self.term.holder().clone();
         self.giving.spawn(async move {
             let mut result = Ok(());
-            for range in ranges {
+            for range in &ranges {
                 let request = ReleaseRequest {
                     life,
                     holder: &holder,
-                    range,
+                    range: *range,
                 };
                 // Whatever it answers, there is nothing more to give back.
                 if let Err(error) = store.release(&id, &request).await {
                     result = Err(error);
                 }
             }
+            ranges.iter().for_each(|range| grip.left(*range));
             Given { id, life, result }
         });
     }
