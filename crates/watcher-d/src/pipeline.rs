@@ -15,6 +15,7 @@
 //! `follow-up-opened`, `settled`, `join-staged`, `joined`, `group-emptied`, `dropped`, `before-delete`.
 
 mod aside;
+mod bulky;
 mod deliver;
 mod failed;
 mod follow;
@@ -48,7 +49,7 @@ use crate::{
     spool::{CollectError, Spool},
 };
 
-pub(crate) use self::{aside::Forgetting, harvest::Harvest};
+pub(crate) use self::{aside::Forgetting, bulky::Bulky, harvest::Harvest};
 
 /// How long Redis may fail to answer until the lock is given back.
 const STORE_PATIENCE: Duration = Duration::from_secs(20);
@@ -88,6 +89,9 @@ pub(crate) enum Trouble {
     /// This watcher is to leave.
     #[error("come to an end before leaving")]
     Abandoned,
+    /// It waited for a slot, and is to be picked again if at all.
+    #[error("begin with what held when it was picked")]
+    Recalled,
 }
 
 /// A sink that does not have a result.
@@ -174,8 +178,12 @@ pub(crate) struct Tools {
     pub metrics: WatcherMetrics,
     /// The pipelines of those that are not light.
     pub slots: Arc<Slots>,
+    /// The queues whose jobs are not light, however few their tasks are.
+    pub bulky: Arc<Bulky>,
     /// The request to give up at the next possible moment.
     pub abandon: CancellationToken,
+    /// The request to begin nothing with these tools any more: there are new ones, or the store is not to be touched.
+    pub recall: CancellationToken,
 }
 
 /// The way of one job through this watcher.
@@ -241,7 +249,7 @@ impl Pipeline {
         tools.metrics.locks.inc();
         let result = match is_early {
             true => self.hand_over(&lock, began).await,
-            false => self.act(&lock, began).await,
+            false => self.act_in_slot(&lock, began).await,
         };
         let unlocked = match result {
             Ok(Ended::Deleted) => Ok(()),
@@ -251,6 +259,14 @@ impl Pipeline {
         let ended = result?;
         unlocked?;
         Ok(ended)
+    }
+
+    /// A job that looked light may have turned out not to be.
+    async fn act_in_slot(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {
+        if self.slot.is_none() {
+            self.slot = self.take_slot().await?;
+        }
+        self.act(lock, began).await
     }
 
     async fn act(&mut self, lock: &Lock, began: Instant) -> Result<Ended, Trouble> {

@@ -136,6 +136,7 @@ impl<'a> Server<'a> {
             sharing: config.watcher.sharing,
             help_after: config.watcher.help_after,
         };
+        let abandon = CancellationToken::new();
         let tools = Tools {
             ledger: term.ledger().clone(),
             doorman: watcher.doorman.clone(),
@@ -145,7 +146,9 @@ impl<'a> Server<'a> {
             config: Arc::clone(&config),
             metrics: watcher.metrics.clone(),
             slots: Arc::new(Slots::new()),
-            abandon: CancellationToken::new(),
+            bulky: Arc::default(),
+            recall: abandon.child_token(),
+            abandon,
         };
         let now = clock();
         Self {

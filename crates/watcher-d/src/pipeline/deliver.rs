@@ -14,7 +14,9 @@ use distjob_runtime::{
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::{Ended, Pipeline, Setback, SinkFailure, Trouble, aside::Aside, harvest::Harvest};
+use super::{
+    Ended, Pipeline, Setback, SinkFailure, Trouble, aside::Aside, harvest::Harvest, light::size_of_slice,
+};
 use crate::{
     sink::{Location, Parcel, SinkError},
     spool::{Collecting, Recipe, Tally},
@@ -92,12 +94,14 @@ impl Pipeline {
         mut first: Option<Slice>,
     ) -> Result<(), Setback> {
         let mut progress = Progress::new(self.entry.data.count);
+        let mut bytes = 0;
         while !progress.is_complete() {
             let slice = match first.take() {
                 Some(slice) => slice,
                 None => self.next_slice(progress).await?,
             };
             progress.advance(&slice).map_err(Setback::Loss)?;
+            bytes += size_of_slice(&slice);
             self.put_aside(aside, &slice).await?;
             let pushed = self
                 .tools
@@ -111,6 +115,7 @@ impl Pipeline {
                 None => return Err(Trouble::Abandoned.into()),
             }
         }
+        self.learn_size(bytes);
         Ok(self.finish_aside(aside).await?)
     }
 

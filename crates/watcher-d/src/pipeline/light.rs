@@ -1,7 +1,8 @@
 //! Jobs that need next to nothing, of which many are in hand at the same time.
 //!
 //! A small job whose result only goes to a directory mostly waits: for the ledger, and for the disk. Both serve many at once
-//! at the cost of few. So such a job needs no slot of the few that bound what is read, packed and sent at a time.
+//! at the cost of few. So such a job needs no slot of the few that bound what is read, packed and sent at a time. Whose tasks are
+//! few but large gets one all the same, as do the jobs of its queue that follow.
 //!
 //! ```text
 //! light: lock ┬───────────────────────────────► still ours? ► every sink ► …
@@ -30,10 +31,14 @@ impl Pipeline {
         if self.is_light() {
             return Ok(None);
         }
-        let slot = self.tools.slots.clone().take();
-        let slot = self.tools.abandon.run_until_cancelled(slot).await;
-        // They are closed when this watcher leaves.
-        slot.flatten().map(Some).ok_or(Trouble::Abandoned)
+        let tools = &self.tools;
+        let slot = tools.slots.clone().take();
+        match tools.recall.run_until_cancelled(slot).await {
+            Some(Some(slot)) => Ok(Some(slot)),
+            None if !tools.abandon.is_cancelled() => Err(Trouble::Recalled),
+            // They are closed when this watcher leaves.
+            _ => Err(Trouble::Abandoned),
+        }
     }
 
     /// Whether there is little to do, and that with the stores and this machine's disks alone.
@@ -45,7 +50,19 @@ impl Pipeline {
         }
         let is_near = |name| self.tools.sinks.get(name).is_some_and(|sink| sink.is_near());
         let queue = self.tools.config.queue(&data.queue);
-        data.count <= LIGHT_TASKS && !queue.archive.is_packed() && self.all_wanted().all(is_near)
+        data.count <= LIGHT_TASKS
+            && !self.tools.bulky.contains(&data.queue)
+            && !queue.archive.is_packed()
+            && self.all_wanted().all(is_near)
+    }
+
+    /// Takes notice of how many bytes a job's tasks and outcomes are, or those of its first slice.
+    pub(super) fn learn_size(&self, bytes: usize) {
+        let data = &self.entry.data;
+        if data.count <= LIGHT_TASKS {
+            let is_large = bytes as u64 > LIGHT_BYTES;
+            self.tools.bulky.learn(&data.queue, is_large);
+        }
     }
 
     /// About how many bytes to read at a time, where `max` are allowed.
@@ -83,9 +100,16 @@ impl Pipeline {
         match (Verdict::of(data.count, &status.ok()?), read.ok()?) {
             (Verdict::Collect, Read::Slice(slice)) => {
                 progress.advance(&slice).ok()?;
+                self.learn_size(size_of_slice(&slice));
                 progress.is_complete().then_some(slice)
             }
             _ => None,
         }
     }
+}
+
+/// How many bytes the tasks and outcomes of a slice are.
+pub(super) fn size_of_slice(slice: &Slice) -> usize {
+    let packed: usize = slice.chunks.iter().map(|chunk| chunk.packed.len()).sum();
+    packed + slice.tasks.iter().map(Vec::len).sum::<usize>()
 }

@@ -49,6 +49,10 @@ impl Server<'_> {
                 self.board.ripen(&id, now);
                 return;
             }
+            Err(Trouble::Recalled) => {
+                self.board.ripen(&id, now);
+                return;
+            }
             Err(failure) => failure,
         };
         let delay = self.back_off(&id, &entry, &failure);
@@ -136,6 +140,7 @@ impl Server<'_> {
     /// No job is touched until the store is known to belong to the ledger again. Why has been logged.
     pub(super) fn stand_still(&mut self) {
         self.trusted = false;
+        self.recall();
         self.check_at = self.check_at.map(|_| clock() + BELONGING_PAUSE);
     }
 
@@ -194,6 +199,7 @@ impl Server<'_> {
     }
 
     pub(super) fn reconfigure(&mut self) {
+        self.recall();
         let config = Arc::clone(&self.watcher.updates.borrow_and_update());
         let watcher = &config.watcher;
         self.board.reconfigure(watcher.sharing, watcher.help_after);
@@ -202,6 +208,13 @@ impl Server<'_> {
         tools.spool = self.watcher.outlets.spool(&config, self.term.holder());
         tools.sinks = self.watcher.outlets.sinks(&config);
         self.config = config;
+    }
+
+    /// Has the jobs that wait for a slot picked anew, if at all: they would go on with tools that hold no more.
+    fn recall(&mut self) {
+        let tools = Arc::make_mut(&mut self.tools);
+        tools.recall.cancel();
+        tools.recall = tools.abandon.child_token();
     }
 
     pub(super) fn measure_spool(&self) {

@@ -176,3 +176,42 @@ async fn a_job_that_is_not_done_goes_back_whether_its_sink_takes_results_or_not(
     stage.set(&mut unfinished, JobState::Processed).await;
     stage.gone(&unfinished).await;
 }
+
+#[tokio::test]
+async fn jobs_that_wait_for_a_pipeline_take_the_way_of_the_newest_configuration() {
+    let stage = Stage::new().await;
+    let out = tempfile::tempdir().unwrap();
+    let mut jobs = Vec::new();
+    for _ in 0..5 {
+        jobs.push(stage.processed(3).await);
+    }
+    let old = "touch $OUT/begun; while ! test -e $OUT/go; do sleep 0.05; done; echo >> $OUT/old";
+    let watcher = watcher_of_one(&stage, out.path(), old).await;
+    eventually("the first has begun", SOON, async || {
+        ensure!(out.path().join("begun").exists(), "not yet");
+        Ok(())
+    })
+    .await;
+    let new = shell("echo >> $OUT/new", "");
+    let toml = format!("{}\n[watcher]\npipelines = 1\n{new}", stage.world.config());
+    watcher.reload(&toml).unwrap();
+    watcher.wait_log("configuration reloaded", SOON).await.unwrap();
+    fs::write(out.path().join("go"), "").unwrap();
+    for job in &jobs {
+        stage.gone(job).await;
+    }
+    let count = |name: &str| fs::read(out.path().join(name)).map_or(0, |lines| lines.len());
+    // One had a pipeline, and one may have stood in for it.
+    assert!(
+        count("old") <= 2 && count("old") + count("new") == 5,
+        "{} {}",
+        count("old"),
+        count("new")
+    );
+}
+
+async fn watcher_of_one(stage: &Stage, out: &Path, script: &str) -> harness::Process {
+    let program = stage.program(&format!("pipelines = 1\n{}", shell(script, "")));
+    let program = program.env("OUT", out);
+    stage.world.start_member(program, "w").await.unwrap()
+}
