@@ -22,6 +22,7 @@ pub mod store;
 mod supervise;
 pub mod systemd;
 pub mod telemetry;
+pub mod threads;
 pub mod zk;
 
 pub use retry_after::retry_after;

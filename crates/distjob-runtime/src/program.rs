@@ -27,6 +27,7 @@ use crate::shutdown::{self, Reloads, Stop};
 use crate::supervise::{Supervisor, feed_watchdog};
 use crate::systemd::{self, Notifier};
 use crate::telemetry;
+use crate::threads;
 
 /// The version of all programs.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -168,7 +169,7 @@ impl Program {
             self.complain(error);
             Status::Failure
         })?;
-        let runtime = Runtime::new().map_err(|error| {
+        let runtime = threads::runtime().map_err(|error| {
             self.complain(format_args!("start the runtime: {error}"));
             Status::Failure
         })?;

@@ -13,6 +13,7 @@ use distjob_core::{QueueName, Sharing, width::WidthLimits};
 use distjob_runtime::config::{
     AdminConfig, LogConfig, Problems, RedisConfig, Settings, Template, ZooKeeperConfig, duration, size,
 };
+use distjob_runtime::threads::BLOCKING_MAX;
 use serde::{Deserialize, Serialize};
 
 pub use distjob_runtime::config::Statuses;
@@ -117,6 +118,9 @@ impl ExecutorConfig {
 
 /// More slots than this are a slip.
 const SLOTS_MAX: usize = 1024;
+
+/// Each slot may hold a thread, and a task that cannot be stopped goes on in its own after its slot was given away.
+const _: () = assert!(SLOTS_MAX <= BLOCKING_MAX / 4);
 
 impl Settings for Config {
     const RELOADABLE: &'static [&'static str] = &[

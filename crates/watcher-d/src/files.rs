@@ -14,9 +14,10 @@ use std::{
     path::Path,
 };
 
-use tokio::task::spawn_blocking;
+use distjob_runtime::threads::BLOCKING_MAX;
+use tokio::{sync::Semaphore, task::spawn_blocking};
 
-use crate::sink::SinkError;
+use crate::{config::LOCKS_MAX, sink::SinkError};
 
 pub(crate) use self::{
     directory::SharedDirectory,
@@ -53,8 +54,24 @@ pub(crate) fn sync(directory: &Path) -> Result<(), SinkError> {
         .map_err(|error| SinkError::at("sync the directory", directory, error))
 }
 
-/// Runs file I/O where it may block. Dropping the future does not stop it.
+/// Most pieces of file I/O that may block at the same time: two for each job that can be in hand.
+const AT_ONCE: usize = 2 * LOCKS_MAX;
+
+/// The writers of pipelines and the readers of lists are bounded by the pipelines; and something is left for everybody else.
+const _: () = assert!(AT_ONCE + 2 * LOCKS_MAX <= BLOCKING_MAX / 2);
+
+/// Each piece has its part of this until it has ended, also when nobody waits for it any more: a directory that hangs would
+/// otherwise keep as many threads for each session that ends meanwhile.
+static ROOM: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// Runs file I/O where it may block, as soon as there is room. Dropping the future does not stop what has begun.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    // Nobody closes it.
+    let room = ROOM.acquire().await;
+    let work = move || {
+        let _room = room;
+        work()
+    };
     match spawn_blocking(work).await {
         Ok(output) => output,
         Err(failure) => std::panic::resume_unwind(failure.into_panic()),
