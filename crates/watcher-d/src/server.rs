@@ -46,6 +46,7 @@ use crate::{
     config::{Config, LOCKS_MAX},
     metrics::WatcherMetrics,
     pipeline::{Attempted, Pipeline, Tools},
+    sink::Place,
     slots::Slots,
 };
 
@@ -241,20 +242,22 @@ impl<'a> Server<'a> {
 
     /// Whether another job may be taken in hand.
     fn has_room(&self) -> bool {
-        let most = self.with_stand_ins(self.config.watcher.in_hand_max());
+        let watcher = &self.config.watcher;
+        let most = self.with_stand_ins(watcher.in_hand_max(), &[Place::Pipeline, Place::InHand]);
         self.trusted && self.pipelines.len() < most.min(LOCKS_MAX)
     }
 
-    /// As many as `most`, and half as many more in place of those that wait for sinks that take long. So jobs for other sinks
-    /// go on where a sink answers nobody, however many it has caught.
-    fn with_stand_ins(&self, most: usize) -> usize {
-        let waiting: usize = self.tools.sinks.values().map(|sink| sink.long()).sum();
-        most + waiting.min(most.div_ceil(2))
+    /// As many as `most`, and half as many more in place of those that hold such a place and wait for sinks that take long. So
+    /// jobs for other sinks go on where a sink answers nobody, however many it has caught.
+    fn with_stand_ins(&self, most: usize, places: &[Place]) -> usize {
+        let sinks = self.tools.sinks.values();
+        let waiting = sinks.flat_map(|sink| places.iter().map(|place| sink.long(*place)));
+        most + waiting.sum::<usize>().min(most.div_ceil(2))
     }
 
     /// Starts as many pipelines as there is room for.
     fn pump(&mut self) {
-        let slots = self.with_stand_ins(self.config.watcher.pipelines);
+        let slots = self.with_stand_ins(self.config.watcher.pipelines, &[Place::Pipeline]);
         self.tools.slots.fit(slots);
         let now = clock();
         if self.board.share_at(now).is_some_and(|at| at <= now) {

@@ -27,7 +27,7 @@ use std::{fmt::Debug, sync::Arc};
 use distjob_core::Roster;
 use futures::future::BoxFuture;
 
-pub(crate) use self::guard::Guarded;
+pub(crate) use self::guard::{Guarded, Place, Places};
 pub use self::{
     error::SinkError,
     manifest::{Manifest, Versions},

@@ -249,7 +249,7 @@ impl Pipeline {
     /// [`Trouble::Sinks`] with those that would not.
     pub(super) fn await_turn(&self) -> Result<(), Trouble> {
         let refusals = self.all_wanted().filter_map(|name| {
-            let error = self.tools.sinks.get(name)?.refusal()?;
+            let error = self.tools.sinks.get(name)?.refusal(self.place())?;
             Some(SinkFailure {
                 sink: name.clone(),
                 error,
@@ -295,7 +295,7 @@ impl Pipeline {
                 "find the sink {name}, of which the configuration says nothing any more"
             )));
         };
-        let way = sink.begin()?;
+        let way = sink.begin(self.place())?;
         let began = Instant::now();
         let outcome = sink.deliver(way, Arc::clone(parcel)).await;
         self.tools

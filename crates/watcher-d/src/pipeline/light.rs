@@ -17,7 +17,7 @@ use distjob_core::{
 use futures::future::join;
 
 use super::{Harvest, Pipeline, Trouble};
-use crate::slots::Slot;
+use crate::{sink::Place, slots::Slot};
 
 /// A light job has at most so many tasks.
 const LIGHT_TASKS: u64 = 100;
@@ -38,6 +38,14 @@ impl Pipeline {
             None if !tools.abandon.is_cancelled() => Err(Trouble::Recalled),
             // They are closed when this watcher leaves.
             _ => Err(Trouble::Abandoned),
+        }
+    }
+
+    /// What a delivery of it holds.
+    pub(super) fn place(&self) -> Place {
+        match self.slot {
+            Some(_) => Place::Pipeline,
+            None => Place::InHand,
         }
     }
 

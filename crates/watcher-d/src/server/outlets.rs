@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 
 use crate::{
     config::{Config, SinkConfig},
-    sink::{Guarded, SinkError, Sinks},
+    sink::{Guarded, Places, SinkError, Sinks},
     spool::Spool,
 };
 
@@ -48,9 +48,13 @@ impl Outlets {
 
     /// The sinks that are in force from now on. One of which nothing new is said stays what it is, with its connections.
     pub(super) fn sinks(&mut self, config: &Config) -> Arc<BTreeMap<SinkName, Arc<Guarded>>> {
+        let places = Places {
+            pipelines: config.watcher.pipelines,
+            in_hand: config.watcher.in_hand_max(),
+        };
         let made = |(name, sink): (SinkName, &SinkConfig)| {
             let sink = self.sink(name.clone(), sink);
-            sink.share(config.watcher.pipelines);
+            sink.share(places);
             (name, sink)
         };
         Arc::new(config.all_sinks().map(made).collect())

@@ -1,20 +1,19 @@
 //! Keeps a sink that fails, or is slow, from taking the pipelines that other sinks need.
 //!
-//! A delivery holds a pipeline as long as it takes. So of a sink
+//! A delivery holds a [place](Place) as long as it takes: a pipeline, or if the job is light, only its place among those in
+//! hand. So of a sink
 //! - that failed last time, one job at a time finds out whether it is well again;
 //! - that asked to be left alone for a while, none does until then;
-//! - whose deliveries take long, no more begin while half of the pipelines wait for it; and where more do, as they began
-//!   together, [others take the places of some](Guarded::long).
+//! - whose deliveries take long, no more begin while half of the places of that kind wait for it; and where more do, as they
+//!   began together, [others take the places of some](Guarded::long). There are many places for light jobs, and on a slow disk
+//!   as many of these may take long.
 //!
 //! A job that is turned away tries again after its own delay, as if the sink had failed, and what was collected of it stays
 //! in the spool.
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,13 +26,40 @@ use super::{Location, Parcel, Sink, SinkError};
 /// From when on a delivery counts as one that takes long.
 const LONG: Duration = Duration::from_secs(5);
 
+/// What a delivery holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// One of the pipelines.
+    Pipeline,
+    /// None of them: the job is light, and only in hand.
+    InHand,
+}
+
+/// How many places there are of each kind.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Places {
+    /// Pipelines.
+    pub(crate) pipelines: usize,
+    /// Jobs in hand.
+    pub(crate) in_hand: usize,
+}
+
+impl Places {
+    /// So many deliveries of one sink that take long may hold such a place: half of them.
+    fn long_max(self, place: Place) -> usize {
+        let all = match place {
+            Place::Pipeline => self.pipelines,
+            Place::InHand => self.in_hand,
+        };
+        (all / 2).max(1)
+    }
+}
+
 /// A sink, and how it is doing.
 #[derive(Debug)]
 pub(crate) struct Guarded {
     name: SinkName,
     sink: Arc<dyn Sink>,
-    /// So many deliveries that take long may be under way.
-    long_max: AtomicUsize,
     /// Shared with the deliveries that are under way.
     ways: Arc<Mutex<Ways>>,
 }
@@ -41,8 +67,10 @@ pub(crate) struct Guarded {
 /// The deliveries of one sink.
 #[derive(Debug, Default)]
 struct Ways {
-    /// When each that is under way began.
-    begun: Vec<Instant>,
+    /// When each that is under way began, and what it holds.
+    begun: Vec<(Instant, Place)>,
+    /// Half of which it may take.
+    places: Places,
     /// Whether the last that ended had failed.
     is_failing: bool,
     /// Until when the sink wants to be left alone.
@@ -68,24 +96,25 @@ impl fmt::Display for Reason {
 }
 
 impl Ways {
-    /// Whether a delivery may begin `now`.
-    fn look(&self, now: Instant, long_max: usize) -> Result<(), Reason> {
+    /// Whether a delivery that holds such a place may begin `now`.
+    fn look(&self, now: Instant, place: Place) -> Result<(), Reason> {
         if let Some(until) = self.closed_until.filter(|until| *until > now) {
             return Err(Reason::Closed(until - now));
         }
         if self.is_failing && !self.begun.is_empty() {
             return Err(Reason::Failing);
         }
-        let long = self.long(now);
-        match long >= long_max {
+        let long = self.long(now, place);
+        match long >= self.places.long_max(place) {
             true => Err(Reason::Slow(long)),
             false => Ok(()),
         }
     }
 
-    /// How many take long.
-    fn long(&self, now: Instant) -> usize {
-        self.begun.iter().filter(|begun| now - **begun >= LONG).count()
+    /// How many that hold such a place take long.
+    fn long(&self, now: Instant, place: Place) -> usize {
+        let is_long = |(begun, holds): &&(Instant, Place)| *holds == place && now - *begun >= LONG;
+        self.begun.iter().filter(is_long).count()
     }
 
     /// Takes notice of how a delivery ended.
@@ -96,8 +125,8 @@ impl Ways {
             .and_then(|wait| now.checked_add(wait));
     }
 
-    fn leave(&mut self, begun: Instant) {
-        if let Some(at) = self.begun.iter().position(|other| *other == begun) {
+    fn leave(&mut self, way: (Instant, Place)) {
+        if let Some(at) = self.begun.iter().position(|other| *other == way) {
             self.begun.swap_remove(at);
         }
     }
@@ -107,7 +136,7 @@ impl Ways {
 #[derive(Debug)]
 pub(crate) struct Way {
     ways: Arc<Mutex<Ways>>,
-    begun: Instant,
+    begun: (Instant, Place),
 }
 
 impl Drop for Way {
@@ -121,24 +150,23 @@ impl Guarded {
         Self {
             name,
             sink,
-            long_max: AtomicUsize::new(1),
             ways: Arc::default(),
         }
     }
 
-    /// Says of how many pipelines it may take half.
-    pub(crate) fn share(&self, pipelines: usize) {
-        self.long_max.store((pipelines / 2).max(1), Ordering::Relaxed);
+    /// Says of how many places it may take half.
+    pub(crate) fn share(&self, places: Places) {
+        locked(&self.ways).places = places;
     }
 
-    /// How many deliveries are under way that take long, and so hold a pipeline that may be somebody else's.
-    pub(crate) fn long(&self) -> usize {
-        locked(&self.ways).long(Instant::now())
+    /// How many deliveries are under way that take long, and so hold such a place that may be somebody else's.
+    pub(crate) fn long(&self, place: Place) -> usize {
+        locked(&self.ways).long(Instant::now(), place)
     }
 
-    /// Why a job should not even be collected for it now.
-    pub(crate) fn refusal(&self) -> Option<SinkError> {
-        let look = locked(&self.ways).look(Instant::now(), self.long_max.load(Ordering::Relaxed));
+    /// Why a job that holds such a place should not even be collected for it now.
+    pub(crate) fn refusal(&self, place: Place) -> Option<SinkError> {
+        let look = locked(&self.ways).look(Instant::now(), place);
         look.err().map(|reason| self.refused(reason))
     }
 
@@ -147,12 +175,12 @@ impl Guarded {
         self.sink.is_near()
     }
 
-    /// Begins a delivery, unless the sink is to be left alone now.
+    /// Begins a delivery that holds such a place, unless the sink is to be left alone now.
     ///
     /// # Errors
     /// Why it is.
-    pub(crate) fn begin(&self) -> Result<Way, SinkError> {
-        self.enter().map_err(|reason| self.refused(reason))
+    pub(crate) fn begin(&self, place: Place) -> Result<Way, SinkError> {
+        self.enter(place).map_err(|reason| self.refused(reason))
     }
 
     /// Brings a result to the sink, on a way that was [begun](Self::begin).
@@ -170,10 +198,10 @@ impl Guarded {
         self.sink.sweep(roster)
     }
 
-    fn enter(&self) -> Result<Way, Reason> {
-        let begun = Instant::now();
+    fn enter(&self, place: Place) -> Result<Way, Reason> {
+        let begun = (Instant::now(), place);
         let mut ways = locked(&self.ways);
-        ways.look(begun, self.long_max.load(Ordering::Relaxed))?;
+        ways.look(begun.0, place)?;
         ways.begun.push(begun);
         Ok(Way {
             ways: Arc::clone(&self.ways),
@@ -198,47 +226,70 @@ fn locked(ways: &Mutex<Ways>) -> MutexGuard<'_, Ways> {
 mod tests {
     use super::*;
 
+    const PIPELINE: Place = Place::Pipeline;
+
     fn failure() -> SinkError {
         SinkError::new("put it there")
     }
 
+    /// Of a watcher with eight pipelines and a hundred jobs in hand.
+    fn ways() -> Ways {
+        Ways {
+            places: Places {
+                pipelines: 8,
+                in_hand: 100,
+            },
+            ..Ways::default()
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_sink_that_failed_is_tried_by_one_job_at_a_time_until_it_is_well_again() {
-        let mut ways = Ways::default();
+        let mut ways = ways();
         let now = Instant::now();
-        ways.begun = vec![now];
+        ways.begun = vec![(now, PIPELINE)];
         ways.end(now, Some(&failure()));
-        assert_eq!(ways.look(now, 4), Err(Reason::Failing));
-        ways.leave(now);
-        assert_eq!(ways.look(now, 4), Ok(()));
-        ways.begun.push(now);
-        assert_eq!(ways.look(now, 4), Err(Reason::Failing));
+        assert_eq!(ways.look(now, PIPELINE), Err(Reason::Failing));
+        ways.leave((now, PIPELINE));
+        assert_eq!(ways.look(now, PIPELINE), Ok(()));
+        ways.begun.push((now, PIPELINE));
+        assert_eq!(ways.look(now, PIPELINE), Err(Reason::Failing));
         ways.end(now, None);
-        assert_eq!(ways.look(now, 4), Ok(()));
+        assert_eq!(ways.look(now, PIPELINE), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_sink_that_asked_for_it_is_left_alone_for_as_long() {
-        let mut ways = Ways::default();
+        let mut ways = ways();
         let now = Instant::now();
         ways.end(now, Some(&failure().after(Duration::from_secs(30))));
         let later = |seconds| now + Duration::from_secs(seconds);
         assert_eq!(
-            ways.look(later(10), 4),
+            ways.look(later(10), PIPELINE),
             Err(Reason::Closed(Duration::from_secs(20)))
         );
-        assert_eq!(ways.look(later(30), 4), Ok(()));
+        assert_eq!(ways.look(later(30), PIPELINE), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn deliveries_that_take_long_leave_room_for_others() {
-        let now = Instant::now();
-        let ways = Ways {
-            begun: vec![now; 4],
-            ..Ways::default()
-        };
-        assert_eq!(ways.look(now + LONG / 2, 2), Ok(()));
-        assert_eq!(ways.look(now + LONG, 2), Err(Reason::Slow(4)));
-        assert_eq!(ways.look(now + LONG, 5), Ok(()));
+        let (now, mut ways) = (Instant::now(), ways());
+        ways.begun = vec![(now, PIPELINE); 4];
+        assert_eq!(ways.look(now + LONG / 2, PIPELINE), Ok(()));
+        assert_eq!(ways.look(now + LONG, PIPELINE), Err(Reason::Slow(4)));
+        ways.leave((now, PIPELINE));
+        assert_eq!(ways.look(now + LONG, PIPELINE), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn light_jobs_that_a_slow_disk_keeps_take_no_pipelines_and_leave_half_of_their_own_places() {
+        let (now, mut ways) = (Instant::now(), ways());
+        ways.begun = vec![(now, Place::InHand); 49];
+        let later = now + LONG;
+        assert_eq!(ways.look(later, Place::InHand), Ok(()));
+        ways.begun.push((now, Place::InHand));
+        assert_eq!(ways.look(later, Place::InHand), Err(Reason::Slow(50)));
+        assert_eq!(ways.look(later, PIPELINE), Ok(()));
+        assert_eq!(ways.long(later, PIPELINE), 0);
     }
 }
