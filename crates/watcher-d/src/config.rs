@@ -130,7 +130,7 @@ pub struct WatcherConfig {
     pub spool: PathBuf,
     /// Most results that wait there for their sinks.
     pub spool_max: usize,
-    /// Most bytes of them; 0: no bound.
+    /// Most bytes of them, and of those that are on their way; 0: no bound.
     #[serde(with = "size")]
     pub spool_max_bytes: u64,
     /// How often the views are compared with what ZooKeeper lists.

@@ -49,7 +49,11 @@ use crate::{
     spool::{CollectError, Spool},
 };
 
-pub(crate) use self::{aside::Forgetting, bulky::Bulky, harvest::Harvest};
+pub(crate) use self::{
+    aside::Forgetting,
+    bulky::Bulky,
+    harvest::{Harvest, InSpool},
+};
 
 /// How long Redis may fail to answer until the lock is given back.
 const STORE_PATIENCE: Duration = Duration::from_secs(20);
@@ -170,6 +174,8 @@ pub(crate) struct Tools {
     pub member: MemberName,
     /// Where results are put together.
     pub spool: Arc<dyn Spool>,
+    /// How much is there.
+    pub in_spool: InSpool,
     /// Where they go.
     pub sinks: Arc<BTreeMap<SinkName, Arc<Guarded>>>,
     /// Limits, and what is done for which queue.

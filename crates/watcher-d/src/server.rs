@@ -45,7 +45,7 @@ use crate::{
     census::Census,
     config::{Config, LOCKS_MAX},
     metrics::WatcherMetrics,
-    pipeline::{Attempted, Pipeline, Tools},
+    pipeline::{Attempted, InSpool, Pipeline, Tools},
     sink::Place,
     slots::Slots,
 };
@@ -143,6 +143,7 @@ impl<'a> Server<'a> {
             doorman: watcher.doorman.clone(),
             member: holder.name.clone(),
             spool: watcher.outlets.spool(&config, &holder),
+            in_spool: InSpool::default(),
             sinks: watcher.outlets.sinks(&config),
             config: Arc::clone(&config),
             metrics: watcher.metrics.clone(),

@@ -45,7 +45,7 @@ impl Pipeline {
         if self.wanted(harvest).is_empty() {
             return true;
         }
-        !harvest.is_moved && self.tools.spool.has(&harvest.collected).await
+        harvest.room.is_some() && self.tools.spool.has(&harvest.collected).await
     }
 
     /// Brings the job's whole result to the spool, durable, and puts aside what goes with it; but only if all of its sinks
@@ -72,10 +72,10 @@ impl Pipeline {
         match collected {
             Ok(collected) => Ok(Harvest {
                 recipe,
+                room: Some(self.tools.in_spool.enter(collected.tally.bytes)),
                 collected,
                 aside,
                 delivered: Default::default(),
-                is_moved: false,
                 is_told: false,
                 entry: self.entry.clone(),
             }),
@@ -273,7 +273,9 @@ impl Pipeline {
         let Some(outcomes) = self.tools.abandon.run_until_cancelled(deliveries).await else {
             return Err(Trouble::Abandoned);
         };
-        harvest.is_moved = parcel.is_moved();
+        if parcel.is_moved() {
+            harvest.room = None;
+        }
         let mut failures = Vec::new();
         for (sink, outcome) in wanted.into_iter().zip(outcomes) {
             match outcome {

@@ -1,6 +1,12 @@
 //! What was collected of a job, until every sink has it.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use distjob_core::{JobEntry, SinkName};
 
@@ -18,12 +24,45 @@ pub(crate) struct Harvest {
     pub(super) aside: Aside,
     /// The sinks that have it, and where.
     pub(super) delivered: BTreeMap<SinkName, Location>,
-    /// Whether one of them took the file.
-    pub(super) is_moved: bool,
+    /// Its part of the spool, until one of them took the file.
+    pub(super) room: Option<Room>,
     /// Whether the ledger may say what was put aside for it.
     pub(super) is_told: bool,
     /// The job as it looks since it was collected, by this watcher's own doing.
     pub(super) entry: JobEntry,
+}
+
+/// How many bytes of whole results are in the spool, on their way or waiting. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InSpool(Arc<AtomicU64>);
+
+/// What a result takes of the spool, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Room {
+    bytes: u64,
+    of: InSpool,
+}
+
+impl InSpool {
+    /// Takes notice of a result of so many bytes.
+    pub(super) fn enter(&self, bytes: u64) -> Room {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+        Room {
+            bytes,
+            of: self.clone(),
+        }
+    }
+
+    /// All of them together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Harvest {
@@ -52,9 +91,6 @@ impl Harvest {
 
     /// How many bytes it has in the spool.
     pub(crate) fn bytes(&self) -> u64 {
-        match self.is_moved {
-            true => 0,
-            false => self.collected.tally.bytes,
-        }
+        self.room.as_ref().map_or(0, |room| room.bytes)
     }
 }

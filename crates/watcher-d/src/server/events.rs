@@ -9,7 +9,7 @@ use distjob_runtime::{
     zk::{JobChange, ZkError},
 };
 
-use super::{CHECK_EVERY, Chore, Finished, Server, clock, count};
+use super::{CHECK_EVERY, Chore, Finished, Server, clock, count, kept::Bounds};
 use crate::pipeline::{Attempted, Ended, Forgetting, Harvest, Trouble};
 
 impl Server<'_> {
@@ -92,12 +92,13 @@ impl Server<'_> {
             .board
             .entry(id)
             .is_none_or(|entry| harvest.is_outdated_by(entry));
-        let config = &self.config.watcher;
+        let bounds = Bounds {
+            results: self.config.watcher.spool_max,
+            bytes: self.config.watcher.spool_max_bytes,
+        };
         let refused = match outdated {
             true => Some(harvest),
-            false => self
-                .kept
-                .put(id, harvest, config.spool_max, config.spool_max_bytes),
+            false => self.kept.put(id, harvest, bounds, self.tools.in_spool.bytes()),
         };
         self.let_go(refused);
     }
