@@ -14,7 +14,20 @@ const TINY_WORK: Duration = Duration::from_millis(10);
 const TINY_MAX: usize = 64;
 
 /// Most bytes of payload of a lease that is followed by so many.
-pub(super) const LIGHT_BYTES: usize = 4096;
+const LIGHT_BYTES: usize = 4096;
+
+/// Whether a lease of such payloads may be followed by so many.
+pub(super) fn is_light(payloads: &[Vec<u8>]) -> bool {
+    payloads.iter().map(Vec::len).sum::<usize>() <= LIGHT_BYTES
+}
+
+/// About the most bytes of a claim that is one of so many, where one alone may be for `max`: should all of them turn out heavy,
+/// they are together what a single one might have been. More than a light one has, so that what is heavy shows; and, as
+/// always, one task at least, however large.
+pub(super) fn bytes_of_each(max: u64) -> u64 {
+    let share = max / TINY_MAX as u64;
+    share.max(2 * LIGHT_BYTES as u64).min(max)
+}
 
 /// What the slots look like.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +102,21 @@ mod tests {
             ..outlook(0, 2)
         };
         assert_eq!(enough.ahead(TINY), 2);
+    }
+
+    #[test]
+    fn many_claims_for_light_leases_bring_little_more_than_one_even_if_they_turn_out_heavy() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(bytes_of_each(MIB) * TINY_MAX as u64, MIB);
+        for max in [1, 5_000, 100_000] {
+            assert!(bytes_of_each(max) <= max);
+        }
+        assert!(
+            bytes_of_each(MIB) > LIGHT_BYTES as u64,
+            "a heavy lease can be told"
+        );
+        assert!(is_light(&[vec![0; LIGHT_BYTES]]));
+        assert!(!is_light(&[vec![0; LIGHT_BYTES], vec![0]]));
     }
 
     #[test]

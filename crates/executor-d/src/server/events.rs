@@ -13,7 +13,7 @@ use distjob_runtime::{
     zk::{JobChange, ZkError},
 };
 
-use super::{Event, Finish, Finished, Given, Queued, Running, Server, Stake, Visited, ahead::LIGHT_BYTES};
+use super::{Event, Finish, Finished, Given, Queued, Running, Server, Stake, Visited, ahead::is_light};
 use crate::{
     handler::Job,
     lease::{Ended, Later, Order, Work},
@@ -132,7 +132,7 @@ impl Server<'_> {
             lane.metrics.claims.inc_by(u64::from(claimed > 0));
             lane.purse.put_back(stake.tokens.saturating_sub(claimed));
             if let Ok(Found::Lease { grant, .. }) = &found {
-                lane.is_light = grant.tasks.iter().map(Vec::len).sum::<usize>() <= LIGHT_BYTES;
+                lane.is_light = is_light(&grant.tasks);
             }
         }
         match found {
@@ -246,8 +246,7 @@ impl Server<'_> {
 
     fn after_run(&mut self, running: &Running, ended: Ended, now: Instant) {
         let Job { id, life, queue } = &*ended.job;
-        let took = now.saturating_duration_since(running.begun);
-        self.board.correct(queue, running.charged, took);
+        self.board.correct(queue, running.charged, running.in_slot(now));
         let pace = self.executor.paces.entry(queue.clone()).or_default();
         pace.learn(ended.tasks_run, ended.elapsed);
         let (waits, mut unfit) = (!ended.later.is_empty(), Vec::new());

@@ -7,7 +7,7 @@ use distjob_runtime::{drill, zk::Written};
 
 use super::{
     AUDIT_EVERY, CHECK_EVERY, Finish, Finished, Queued, Server, Stake, Visited,
-    ahead::{AHEAD_MAX, Outlook, Prospect},
+    ahead::{AHEAD_MAX, Outlook, Prospect, bytes_of_each},
     lanes::Lane,
 };
 use crate::visit::Visit;
@@ -251,6 +251,7 @@ impl Server<'_> {
             }
         }
     }
+        let bytes_max = self.bytes_max(&stake.queue);
 
     fn visit(&mut self, id: JobId, entry: JobEntry, want: u64, isolated: Isolated) {
         let life = entry.life;
@@ -264,7 +265,7 @@ impl Server<'_> {
             id,
             entry,
             want,
-            bytes_max: self.config.executor.claim_max_bytes,
+            bytes_max,
             isolate: self.config.executor.isolate_after,
             isolated,
         };
@@ -275,6 +276,15 @@ impl Server<'_> {
                 life,
                 stake,
                 found,
+    /// About the most bytes of payload that a claim of a queue may bring.
+    fn bytes_max(&self, queue: &QueueName) -> u64 {
+        let max = self.config.executor.claim_max_bytes;
+        match self.lanes.of(queue) {
+            Some(lane) if lane.is_light => bytes_of_each(max),
+            _ => max,
+        }
+    }
+
             }
         });
     }

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,7 +15,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::joined;
+use super::{clock, joined};
 use crate::{
     handler::Job,
     lease::{Ended, Order, RunLimits, Runner, Work},
@@ -37,11 +37,20 @@ pub(super) struct Running {
     pub(super) charged: Duration,
     /// When it began.
     pub(super) begun: Instant,
-    /// Whether it has a slot, still.
+    /// Since when it has none, when it has given its slot away.
+    left_slot: Option<Instant>,
+    /// Whether its slot counts as taken, still.
     pub(super) has_slot: bool,
 }
 
 impl Running {
+    /// For how long it kept a slot from others: what is recorded without one costs its queue nothing.
+    pub(super) fn in_slot(&self, now: Instant) -> Duration {
+        self.left_slot
+            .unwrap_or(now)
+            .saturating_duration_since(self.begun)
+    }
+
     /// Whether it is in a slot, and has begun since then.
     fn is_young(&self, then: Option<Instant>) -> bool {
         self.has_slot && then.is_none_or(|then| self.begun >= then)
@@ -55,10 +64,10 @@ pub(crate) struct Slot {
     given_away: Arc<GivenAway>,
 }
 
-/// The slots that were given away lately, by the numbers of their leases.
+/// The slots that were given away lately, by the numbers of their leases, and when.
 #[derive(Debug, Default)]
 pub(crate) struct GivenAway {
-    numbers: Mutex<Vec<u64>>,
+    slots: Mutex<Vec<(u64, Instant)>>,
     bell: Notify,
 }
 
@@ -76,14 +85,23 @@ impl GivenAway {
         }
     }
 
-    fn numbers(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
-        self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> MutexGuard<'_, Vec<(u64, Instant)>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the slot of this lease was given away, unless that was taken notice of before.
+    fn since(&self, number: u64) -> Option<Instant> {
+        let slots = self.slots();
+        slots
+            .iter()
+            .find(|(given, _)| *given == number)
+            .map(|(_, since)| *since)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.given_away.numbers().push(self.number);
+        self.given_away.slots().push((self.number, clock()));
         self.given_away.bell.notify_one();
     }
 }
@@ -144,6 +162,7 @@ impl Runs {
             orders,
             charged,
             begun: now,
+            left_slot: None,
             has_slot: true,
         };
         self.running.insert(number, running);
@@ -156,7 +175,8 @@ impl Runs {
     /// The next one that ends; `None` while there is none. Cancel safe.
     pub(super) async fn next(&mut self) -> Option<(Running, Ended)> {
         let (number, ended) = joined(self.set.join_next().await?);
-        let running = self.running.remove(&number)?;
+        let mut running = self.running.remove(&number)?;
+        running.left_slot = running.left_slot.or_else(|| self.given_away.since(number));
         self.in_slots -= usize::from(running.has_slot);
         Some((running, ended))
     }
@@ -168,13 +188,14 @@ impl Runs {
 
     /// Takes back the slots that were given away. Answers the queue of each.
     pub(super) fn take_back_slots(&mut self) -> Vec<QueueName> {
-        let numbers = std::mem::take(&mut *self.given_away.numbers());
-        let mut queues = Vec::with_capacity(numbers.len());
-        for number in numbers {
+        let slots = std::mem::take(&mut *self.given_away.slots());
+        let mut queues = Vec::with_capacity(slots.len());
+        for (number, since) in slots {
             // One that has ended by now has none.
             if let Some(running) = self.running.get_mut(&number)
                 && std::mem::take(&mut running.has_slot)
             {
+                running.left_slot = Some(since);
                 self.in_slots -= 1;
                 queues.push(running.job.queue.clone());
             }
@@ -196,5 +217,54 @@ impl Runs {
     /// Drops all of them.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use distjob_core::{JobId, Zxid};
+    use tokio::time::advance;
+
+    use super::*;
+
+    const TASK: Duration = Duration::from_millis(3);
+
+    fn running() -> Running {
+        let job = Job {
+            id: JobId::new("a").unwrap(),
+            life: Zxid::new(1),
+            queue: QueueName::default_queue(),
+        };
+        Running {
+            job: Arc::new(job),
+            orders: watch::channel(Order::Go).0,
+            charged: Duration::ZERO,
+            begun: clock(),
+            left_slot: None,
+            has_slot: true,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_pays_for_slots_and_not_for_what_is_recorded_without_one() {
+        let mut runs = Runs::default();
+        runs.running.insert(1, running());
+        runs.in_slots = 1;
+        let slot = runs.given_away.slot(1);
+        advance(TASK).await;
+        drop(slot);
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(
+            runs.given_away
+                .since(1)
+                .map(|since| since - runs.running[&1].begun),
+            Some(TASK)
+        );
+        assert_eq!(runs.take_back_slots().len(), 1);
+        assert_eq!(runs.running[&1].in_slot(clock()), TASK);
+        // One that keeps its slot pays until its end.
+        let kept = running();
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(kept.in_slot(clock()), Duration::from_secs(1));
     }
 }
