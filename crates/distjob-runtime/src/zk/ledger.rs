@@ -409,7 +409,9 @@ impl Ledger {
     }
 
     /// What stands there when it is not `before`, as far as this session may know that has the job's lock. As long as the view
-    /// has heard of no other life of the job than the one that was locked there is nothing to look at.
+    /// knows of no other life of the job than the one that was locked there is nothing to look at. It knows of one as soon as its
+    /// follower has processed the event, which may be later than the event's arrival, and than a read's answer would be; until
+    /// then the write's own version is all that keeps it from another job of this id.
     async fn disturbed(&self, lock: &Lock, before: &JobEntry) -> Result<Option<JobRead>, ZkError> {
         match lock.own.is_undisturbed() {
             true => Ok(None),

@@ -101,6 +101,9 @@ impl Staging {
             // It was created after all by an attempt whose reply got lost, and executors were faster than this program.
             return Ok(Known::Ours);
         }
+        // At the same time, although a store that is emptied just after its mark was read then knows nothing of the id, be it that
+        // of a job that is done. It has lost the tasks as well, as these were there before either question: so `open` finds none, and
+        // the job is taken back. One without tasks is delivered empty once more, as after the end of its tombstone.
         let asked = join(self.reach.ensure_belonging(), self.known());
         let (belonging, known) = self.kept_alive(asked).await;
         belonging?;
