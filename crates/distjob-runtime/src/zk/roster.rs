@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
+    mem,
     sync::Arc,
     time::Duration,
 };
@@ -11,7 +12,13 @@ use distjob_core::{MemberInfo, MemberName, Role, Roster, Zxid};
 use tokio::{sync::watch, time::sleep};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Session, ZkError, client::OnceWatch};
+use super::{
+    Session, ZkError,
+    client::{NodeRead, OnceWatch},
+};
+
+/// Znodes that are read with one request.
+const BATCH_MAX: usize = 64;
 
 /// A list of the members of one role that follows ZooKeeper for as long as its session lives.
 ///
@@ -35,6 +42,7 @@ impl RosterView {
             infos: BTreeMap::new(),
             born: BTreeMap::new(),
             strangers: BTreeSet::new(),
+            batch_max: BATCH_MAX,
         };
         Self {
             receiver,
@@ -65,6 +73,9 @@ struct Follower {
     born: BTreeMap<MemberName, Zxid>,
     /// Listed znodes that are no members, or do not say what a member says, and have been reported.
     strangers: BTreeSet<String>,
+    /// How many members are read with one request: fewer after one that failed, down to a single one, so that nothing that
+    /// somebody put among them can keep others from being read.
+    batch_max: usize,
 }
 
 impl Follower {
@@ -100,36 +111,55 @@ impl Follower {
         let listed = self.session.client().get_and_watch_children(&directory);
         let (names, stat, watcher) = self.session.reply(listed).await?;
         self.strangers.retain(|stranger| names.contains(stranger));
-        let mut infos = BTreeMap::new();
+        let (mut known, mut unknown) = (mem::take(&mut self.infos), Vec::new());
         for child in names {
-            let name = match MemberName::new(&*child) {
-                Ok(name) => name,
-                Err(error) => {
-                    self.report(&child, &error);
-                    continue;
-                }
-            };
-            let info = match self.infos.get(&name) {
-                Some(Some(known)) => Some(known.clone()),
-                _ => self.read_info(&directory, &name).await?,
-            };
-            infos.insert(name, info);
+            match MemberName::new(&*child) {
+                Ok(name) => match known.remove(&name).flatten() {
+                    Some(info) => _ = self.infos.insert(name, Some(info)),
+                    None => unknown.push(name),
+                },
+                Err(error) => self.report(&child, &error),
+            }
         }
+        self.read_infos(&directory, unknown).await?;
+        let infos = &self.infos;
         self.born.retain(|name, _| infos.contains_key(name));
-        self.infos.clone_from(&infos);
         Ok((
             Roster {
                 as_of: Zxid::from(stat.pzxid),
-                members: infos,
+                members: infos.clone(),
                 born: self.born.clone(),
             },
             watcher,
         ))
     }
 
-    async fn read_info(&mut self, directory: &str, name: &MemberName) -> Result<Option<MemberInfo>, ZkError> {
-        let path = format!("{directory}/{name}");
-        let data = match self.session.reply(self.session.client().get_data(&path)).await {
+    /// Reads what these members say of themselves, many of them with one request.
+    async fn read_infos(&mut self, directory: &str, names: Vec<MemberName>) -> Result<(), ZkError> {
+        let mut left = names.as_slice();
+        while !left.is_empty() {
+            let (batch, behind) = left.split_at(self.batch_max.min(left.len()));
+            let paths: Vec<String> = batch.iter().map(|name| format!("{directory}/{name}")).collect();
+            let reads = self.session.client().get_data_of_all(&paths);
+            let reads = self.session.reply(reads).await.inspect_err(|_| {
+                self.batch_max = (self.batch_max / 2).max(1);
+            })?;
+            if reads.len() != batch.len() {
+                return Err(ZkError::Unclear("an answer too few".to_owned()));
+            }
+            for (name, read) in batch.iter().zip(reads) {
+                let info = self.understand(name, read)?;
+                self.infos.insert(name.clone(), info);
+            }
+            left = behind;
+        }
+        self.batch_max = BATCH_MAX;
+        Ok(())
+    }
+
+    /// What a member says of itself, if that can be told.
+    fn understand(&mut self, name: &MemberName, read: NodeRead) -> Result<Option<MemberInfo>, ZkError> {
+        let data = match read {
             Ok((data, stat)) => {
                 self.born.insert(name.clone(), Zxid::from(stat.czxid));
                 data
