@@ -49,6 +49,7 @@ impl Server<'_> {
             }
             Event::Members => {
                 let roster = self.executors.borrow_and_update().clone();
+                self.lanes.meet(&roster);
                 self.departed.extend(self.board.meet(roster, now));
             }
             Event::Jobs(changes) => self.see(changes, now),

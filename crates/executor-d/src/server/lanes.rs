@@ -7,7 +7,7 @@ use std::{
 };
 
 use distjob_core::{
-    QueueName, Switchboard,
+    QueueName, Roster, Switchboard,
     rate::{Limit, Tokens},
     turns::Precedence,
 };
@@ -31,6 +31,8 @@ pub(super) struct Lane {
     pub(super) precedence: Precedence,
     /// Most tasks of it at once.
     pub(super) limit: usize,
+    /// How many slots all members have for it, those of this one among them when it is listed.
+    slots_of_all: u64,
     /// How many of its tasks may begin in a time, and at once.
     rate: Option<Limit>,
     /// Whether nothing of it may begin.
@@ -58,6 +60,7 @@ impl Lane {
         let mut lane = Self {
             precedence: Precedence::default(),
             limit: 0,
+            slots_of_all: 0,
             rate: None,
             is_paused: true,
             rests_until: None,
@@ -85,6 +88,11 @@ impl Lane {
             weight: config.weight,
         };
         self.rate = Limit::new(config.rate, config.burst);
+    }
+
+    /// How many slots share its jobs, as far as is known.
+    pub(super) fn sharing_slots(&self) -> u64 {
+        self.slots_of_all.max(self.limit as u64)
     }
 
     /// Says what is going on.
@@ -200,6 +208,13 @@ impl Lanes {
     pub(super) fn configure(&mut self, config: &Config) {
         for (queue, lane) in &mut self.0 {
             lane.configure(config.queue(queue), config.executor.slots());
+        }
+    }
+
+    /// Takes notice of who is there. Counted once for all claims that follow: there may be a thousand members.
+    pub(super) fn meet(&mut self, roster: &Roster) {
+        for (queue, lane) in &mut self.0 {
+            lane.slots_of_all = roster.slots_for(queue);
         }
     }
 

@@ -200,11 +200,7 @@ impl Server<'_> {
 
     fn width(&self, id: &JobId, entry: &JobEntry) -> u64 {
         let queue = &entry.data.queue;
-        let slots = self
-            .board
-            .roster()
-            .slots_for(queue)
-            .max(self.lanes.of(queue).map_or(1, |lane| lane.limit as u64));
+        let slots = self.lanes.of(queue).map_or(1, Lane::sharing_slots);
         let left = self.board.left(id).unwrap_or(entry.data.count);
         self.pace(queue)
             .width(left, slots, self.config.executor.width_limits())
@@ -251,11 +247,11 @@ impl Server<'_> {
             }
         }
     }
-        let bytes_max = self.bytes_max(&stake.queue);
 
     fn visit(&mut self, id: JobId, entry: JobEntry, want: u64, isolated: Isolated) {
         let life = entry.life;
         let (want, stake) = self.stake(entry.data.queue.clone(), want, isolated);
+        let bytes_max = self.bytes_max(&stake.queue);
         let visit = Visit {
             store: self.executor.doorman.store.clone(),
             holder: self.term.holder().clone(),
@@ -276,6 +272,10 @@ impl Server<'_> {
                 life,
                 stake,
                 found,
+            }
+        });
+    }
+
     /// About the most bytes of payload that a claim of a queue may bring.
     fn bytes_max(&self, queue: &QueueName) -> u64 {
         let max = self.config.executor.claim_max_bytes;
@@ -283,10 +283,6 @@ impl Server<'_> {
             Some(lane) if lane.is_light => bytes_of_each(max),
             _ => max,
         }
-    }
-
-            }
-        });
     }
 
     /// What a claim costs its queue, and how many tasks it can be for.
