@@ -18,8 +18,8 @@ use super::{
     Ended, Pipeline, Setback, SinkFailure, Trouble, aside::Aside, harvest::Harvest, light::size_of_slice,
 };
 use crate::{
-    sink::{Location, Parcel, SinkError},
-    spool::{Collecting, Recipe, Tally},
+    sink::{Location, Manifest, Parcel, SinkError},
+    spool::{Collected, Collecting, Recipe, Tally},
     then::Outcome,
 };
 
@@ -166,10 +166,11 @@ impl Pipeline {
             return Ok(None);
         }
         drill::point("before-rename");
-        self.deliver(harvest).await?;
+        let manifest = Arc::new(self.manifest(harvest));
+        self.deliver(harvest, &manifest).await?;
         drill::point("delivered");
-        let conclusion = harvest.recipe.conclude(&harvest.collected.tally);
-        let outcome = Self::outcome(harvest);
+        let conclusion = manifest.conclusion;
+        let outcome = Outcome::delivered(&manifest, harvest.delivered.iter());
         let then = self
             .created_with(&mut harvest.aside.follow_ups, conclusion, &outcome)
             .await?;
@@ -188,13 +189,11 @@ impl Pipeline {
         Ok(uploaded)
     }
 
-    /// What others are told of a result that every sink has.
-    fn outcome(harvest: &Harvest) -> Outcome {
-        let Harvest {
-            recipe, collected, ..
-        } = harvest;
-        let manifest = recipe.manifest(&collected.tally, &collected.sha256, Vec::new());
-        Outcome::delivered(&manifest, harvest.delivered.iter())
+    /// What the result is.
+    fn manifest(&self, harvest: &Harvest) -> Manifest {
+        let Collected { tally, sha256, .. } = &harvest.collected;
+        let skipped = self.entry.data.ties.skip.clone();
+        harvest.recipe.manifest(tally, sha256, skipped)
     }
 
     /// Says in the ledger that the archive is durable; whether the job is still this watcher's.
@@ -263,12 +262,12 @@ impl Pipeline {
     }
 
     /// Brings the result to all sinks that do not have it, at the same time.
-    async fn deliver(&self, harvest: &mut Harvest) -> Result<(), Trouble> {
+    async fn deliver(&self, harvest: &mut Harvest, manifest: &Arc<Manifest>) -> Result<(), Trouble> {
         let wanted = self.wanted(harvest);
         if wanted.is_empty() {
             return Ok(());
         }
-        let parcel = Arc::new(self.parcel(harvest, wanted.len() == 1));
+        let parcel = Arc::new(self.parcel(harvest, manifest, wanted.len() == 1));
         let deliveries = join_all(wanted.iter().map(|name| self.deliver_to(name, &parcel)));
         let Some(outcomes) = self.tools.abandon.run_until_cancelled(deliveries).await else {
             return Err(Trouble::Abandoned);
@@ -306,12 +305,10 @@ impl Pipeline {
         outcome
     }
 
-    fn parcel(&self, harvest: &Harvest, may_be_moved: bool) -> Parcel {
+    fn parcel(&self, harvest: &Harvest, manifest: &Arc<Manifest>, may_be_moved: bool) -> Parcel {
         let Harvest {
             recipe, collected, ..
         } = harvest;
-        let skipped = self.entry.data.ties.skip.clone();
-        let manifest = recipe.manifest(&collected.tally, &collected.sha256, skipped);
         Parcel {
             job: self.id.clone(),
             life: self.entry.life,
@@ -319,7 +316,7 @@ impl Pipeline {
             name: recipe.name(manifest.conclusion),
             ending: recipe.ending(),
             path: collected.path.clone(),
-            manifest,
+            manifest: Arc::clone(manifest),
             may_be_moved,
             moved: Default::default(),
             hold: Arc::clone(&collected.hold),

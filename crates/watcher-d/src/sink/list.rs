@@ -77,7 +77,7 @@ impl Sink for ListSink {
 }
 
 async fn add_manifest(writer: &mut script::Writer<'_>, parcel: &Parcel) -> Result<(), SinkError> {
-    let manifest = serde_json::to_vec(&parcel.manifest)
+    let manifest = serde_json::to_vec(&*parcel.manifest)
         .map_err(|error| SinkError::new("write the manifest").because(error))?;
     let batch = Batch {
         from: 0,

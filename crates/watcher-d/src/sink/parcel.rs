@@ -34,7 +34,7 @@ pub struct Parcel {
     /// The result. Its file name is that of no other parcel on this machine.
     pub path: PathBuf,
     /// What it is.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
     /// Whether the file at `path` may be moved away: no other sink and no retry needs it.
     pub may_be_moved: bool,
     /// Whether it was, see [`moved`](Self::moved).

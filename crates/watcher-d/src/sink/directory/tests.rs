@@ -101,7 +101,7 @@ fn parcel(collected: &Collected, id: &str, may_be_moved: bool) -> Arc<Parcel> {
         name: recipe.name(manifest.conclusion),
         ending: recipe.ending(),
         path: collected.path.clone(),
-        manifest,
+        manifest: Arc::new(manifest),
         may_be_moved,
         moved: false.into(),
         hold: Arc::clone(&collected.hold),
