@@ -25,6 +25,13 @@ pub(super) const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Longest pause between two attempts to open a session.
 const OPEN_PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// A first connection that brings no session within this is given up for another one, which may take twice as long.
+///
+/// A server that is just starting may take a connection and then forget it, without an answer and without an end (3.8 does when
+/// it is asked before its data is loaded). The client crate would wait for two fifths of the session timeout, and longer from
+/// one attempt to the next when it was refused before.
+const FIRST_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How to reach an ensemble.
 #[derive(Clone, Debug)]
 pub struct SessionSettings {
@@ -99,23 +106,17 @@ impl SessionSettings {
 }
 
 impl Session {
-    /// Opens a session: one attempt over all servers.
+    /// Opens a session: some attempts over all servers, within the session timeout.
     ///
     /// # Errors
-    /// [`ZkError::Unclear`] when no server answers within the session timeout.
+    /// [`ZkError::Unclear`] when no server answers within that.
     ///
     /// # Cancel safety
-    /// Dropping the future may leave a session without ephemerals behind, which the servers expire.
+    /// Dropping the future may leave a session without ephemerals behind, which the servers expire. So may an attempt that was
+    /// given up for the next one.
     pub async fn open(settings: &SessionSettings) -> Result<Self, ZkError> {
-        let patience = settings.session_timeout.max(settings.operation_timeout);
-        let connecting = settings
-            .connector
-            .connect(&settings.connect, settings.session_timeout);
-        let client = timeout(patience, connecting)
-            .await
-            .map_err(|_| ZkError::Unclear(format!("no session within {patience:?}")))??;
         Ok(Self {
-            client,
+            client: connect(settings).await?,
             layout: settings.layout.clone(),
             operation_timeout: settings.operation_timeout,
             fresh: Arc::default(),
@@ -299,5 +300,79 @@ impl Session {
         timeout(left, stat)
             .await
             .unwrap_or_else(|_| Err(ZkError::Unclear("no reply to a read".to_owned())))
+    }
+}
+
+/// What [`Session::open`] does: a connection that stays silent is given up, soon at first.
+async fn connect(settings: &SessionSettings) -> Result<Arc<dyn SessionClient>, ZkError> {
+    let patience = settings.session_timeout.max(settings.operation_timeout);
+    let (deadline, mut most) = (Instant::now() + patience, FIRST_PATIENCE);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ZkError::Unclear(format!("no session within {patience:?}")));
+        }
+        let connecting = settings
+            .connector
+            .connect(&settings.connect, settings.session_timeout);
+        if let Ok(answer) = timeout(most.min(left), connecting).await {
+            return answer;
+        }
+        most *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    /// Takes connections and is silent, but on the last one it answers with an error.
+    #[derive(Debug)]
+    struct Forgetful {
+        silent: AtomicU32,
+    }
+
+    impl Connect for Forgetful {
+        fn connect<'a>(&'a self, _: &'a str, _: Duration) -> Reply<'a, Arc<dyn SessionClient>> {
+            match self.silent.fetch_sub(1, Ordering::Relaxed) {
+                0 => futures::future::err(ZkError::NoNode).boxed(),
+                _ => futures::future::pending().boxed(),
+            }
+        }
+    }
+
+    /// What comes of opening a session when so many connections are forgotten, and after how long.
+    async fn open(silent: u32) -> (ZkError, Duration) {
+        let settings = SessionSettings {
+            connect: "here".to_owned(),
+            connector: Arc::new(Forgetful {
+                silent: silent.into(),
+            }),
+            layout: Layout::new("/distjob").unwrap(),
+            session_timeout: Duration::from_secs(60),
+            operation_timeout: Duration::from_secs(10),
+        };
+        let begun = Instant::now();
+        (Session::open(&settings).await.unwrap_err(), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_a_starting_server_forgot_costs_a_second_and_not_a_part_of_the_session() {
+        for (silent, seconds) in [(0, 0), (1, 1), (2, 1 + 2), (3, 1 + 2 + 4)] {
+            let (error, took) = open(silent).await;
+            assert!(matches!(error, ZkError::NoNode), "{error}");
+            assert_eq!(took, Duration::from_secs(seconds));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn servers_that_never_answer_are_given_up_after_the_session_timeout() {
+        let (error, took) = open(u32::MAX).await;
+        assert!(matches!(error, ZkError::Unclear(_)), "{error}");
+        assert_eq!(took, Duration::from_secs(60));
     }
 }
