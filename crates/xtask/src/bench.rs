@@ -32,13 +32,19 @@ pub(crate) struct Order {
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
 
-    /// Figures, and how to measure: `cargo run -p distjob-bench -- --list` and `--help` tell
+    /// Figures, and how to measure: `cargo xtask bench -- --list` and `-- --help` tell, and build nothing that is measured
     #[arg(value_name = "FIGURE", trailing_var_arg = true, allow_hyphen_values = true)]
     figures: Vec<OsString>,
 }
 
+/// What only asks the benchmark about itself.
+const QUESTIONS: [&str; 5] = ["--list", "--help", "-h", "--version", "-V"];
+
 /// Installs and builds what is needed, and measures.
 pub(crate) fn bench(order: &Order) -> Result<Verdict> {
+    if is_question(&order.figures) {
+        return ask(order);
+    }
     packages::ensure(&[&ZOOKEEPER, &REDIS, &JQ, &UNZIP, &ZSTD])?;
     let with_peers = order.against.is_none() && peers::are_wanted(&order.figures);
     if with_peers {
@@ -60,6 +66,28 @@ pub(crate) fn bench(order: &Order) -> Result<Verdict> {
     }
     // It says all there is to say.
     let good = interrupts.status(&mut bench)?.success();
+    Ok(if good { Verdict::Passed } else { Verdict::Failed })
+}
+
+/// Whether these arguments have nothing measured.
+fn is_question(figures: &[OsString]) -> bool {
+    figures
+        .iter()
+        .any(|word| QUESTIONS.iter().any(|question| word == question))
+}
+
+/// Lets the benchmark answer, with nothing installed and nothing built but itself, as quickly as that can be.
+fn ask(order: &Order) -> Result<Verdict> {
+    let mut bench = match &order.programs {
+        Some(programs) => command(programs.join(BENCH), &order.figures),
+        None => {
+            let run = ["run", "--locked", "--quiet", "--package", BENCH, "--"];
+            let mut run = cargo(run);
+            run.args(&order.figures);
+            run
+        }
+    };
+    let good = Interrupts::catch()?.status(&mut bench)?.success();
     Ok(if good { Verdict::Passed } else { Verdict::Failed })
 }
 
@@ -85,4 +113,18 @@ pub(crate) fn quick_run() -> Command {
 
 fn out() -> PathBuf {
     target().join("bench")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_about_the_benchmark_is_told_from_an_order() {
+        let is_question = |line: &str| is_question(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(is_question("--list"));
+        assert!(is_question("throughput --help"));
+        assert!(!is_question("throughput --rounds 5"));
+        assert!(!is_question("--quick"));
+    }
 }
