@@ -15,7 +15,9 @@ use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use harness::World;
 use tokio::task::JoinSet;
-use zookeeper_client::{Acls, AddWatchMode, Client, CreateMode, CreateOptions, EventType, MultiWriter};
+use zookeeper_client::{
+    Acls, AddWatchMode, Client, CreateMode, CreateOptions, Error, EventType, MultiWriter,
+};
 
 use super::file;
 
@@ -91,6 +93,31 @@ impl LedgerFloor {
             .map(async |job| {
                 for nth in 0..WRITES {
                     self.write(job, nth).await?;
+                }
+                anyhow::Ok(())
+            })
+            .buffer_unordered(in_flight)
+            .try_collect::<()>()
+            .await?;
+        Ok(begun.elapsed())
+    }
+
+    /// So many plain writes of small znodes, and nothing else: what the server can do at most. Each znode is written once more
+    /// only after its last write was answered. Returns how long all took together.
+    pub(crate) async fn plain_sets(&self, sets: usize, in_flight: usize) -> Result<Duration> {
+        let path = |number: usize| format!("{}/jobs/plain-{number:028}", self.root);
+        for number in 0..in_flight {
+            match self.zk.create(&path(number), b"", &PERSISTENT).await {
+                Ok(_) | Err(Error::NodeExists) => {}
+                Err(error) => return Err(error).context("make a znode to write"),
+            }
+        }
+        let begun = Instant::now();
+        stream::iter(0..in_flight)
+            .map(async |number| {
+                let path = path(number);
+                for _ in (number..sets).step_by(in_flight) {
+                    self.zk.set_data(&path, b"prcd=1;queue=primes", None).await?;
                 }
                 anyhow::Ok(())
             })

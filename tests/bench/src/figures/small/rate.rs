@@ -27,13 +27,17 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     floor.pipelined(bench.count(20_000, 10), IN_FLIGHT).await?;
     let (mut submitted, mut over, mut heard) = (Vec::new(), Vec::new(), Vec::new());
     let (mut costs, mut floor_costs) = (Vec::new(), Vec::new());
+    let mut sets = Vec::new();
     for _ in 0..bench.rounds() {
         let before = Usage::so_far(&stage).await?;
         let possible = per_second(jobs, floor.pipelined(jobs, IN_FLIGHT).await?);
+        let alone = Usage::so_far(&stage).await?;
+        let writes = jobs * WRITES;
+        sets.push(per_second(writes, floor.plain_sets(writes, IN_FLIGHT).await?));
         let between = Usage::so_far(&stage).await?;
         let run = run(&stage, jobs).await?;
         costs.push(Usage::so_far(&stage).await?.since(&between));
-        floor_costs.push(between.since(&before));
+        floor_costs.push(alone.since(&before));
         let listeners = floor.listen(stage.world(), LISTENERS).await?;
         heard.push(per_second(jobs, floor.pipelined(jobs, IN_FLIGHT).await?));
         drop(listeners);
@@ -57,6 +61,11 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         .at_least(0.5),
     );
     let ours: Vec<_> = over.iter().map(|(ours, _)| *ours).collect();
+    let writes: Vec<_> = ours.iter().map(|jobs| jobs * WRITES as f64).collect();
+    report.row(
+        Row::new(format!("their ledger writes, {WRITES} a job"), "/s", writes)
+            .against("pipelined, plain sets", sets),
+    );
     let name = format!("the same writes, heard of by {LISTENERS} sessions");
     report.row(Row::new("the same", "jobs/s", ours).against(name, heard));
     tell_costs(jobs, &costs, &floor_costs, report);
