@@ -28,7 +28,7 @@ mod deadline;
 mod digest;
 pub mod docs;
 mod feed;
-mod lines;
+pub mod lines;
 mod lock;
 pub mod once;
 mod pieces;

@@ -8,7 +8,7 @@ use std::io::{BufRead, Read as _};
 
 /// Why the input cannot be submitted.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum InputError {
+pub enum InputError {
     /// It cannot be read.
     #[error("failed to read line {0}")]
     Read(u64, #[source] std::io::Error),
@@ -30,7 +30,7 @@ pub(crate) enum InputError {
 
 /// The lines of an input, one after another, none of them longer than a limit. Ends after the first error.
 #[derive(Debug)]
-pub(crate) struct Lines<R> {
+pub struct Lines<R> {
     input: R,
     limit: u64,
     number: u64,
@@ -39,7 +39,8 @@ pub(crate) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     /// The lines of `input` with at most `limit` bytes each, the newline not counted.
-    pub(crate) const fn new(input: R, limit: u64) -> Self {
+    #[must_use]
+    pub const fn new(input: R, limit: u64) -> Self {
         Self {
             input,
             limit,

@@ -2,7 +2,7 @@
 //!
 //! Compare with what was there before by `-- --save-baseline before`, then `-- --baseline before`.
 
-use std::hint::black_box;
+use std::{hint::black_box, io::BufReader};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use distjob_core::{
@@ -10,12 +10,16 @@ use distjob_core::{
     outcome::unpack,
     share::{Circle, Sharing, assign},
 };
+use submitter::lines::Lines;
 
 /// How many members there are: few, many, and as many as a root may have.
 const MEMBERS: [usize; 3] = [2, 32, 1_000];
 
 /// Jobs that are shared out at once.
 const JOBS: usize = 1_000;
+
+/// How many lines an input has.
+const LINES: usize = 5_000;
 
 /// What one commit carries, about.
 const OUTCOMES: usize = 5_000;
@@ -25,6 +29,7 @@ fn main() {
     sharing(&mut criterion);
     codec(&mut criterion);
     parser(&mut criterion);
+    lines(&mut criterion);
     criterion.final_summary();
 }
 
@@ -81,6 +86,23 @@ fn pack(count: usize) -> Packed {
         });
     }
     packed
+}
+
+/// The lines of an input, as tasks: short ones, as of a list of numbers, and long ones.
+fn lines(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("lines");
+    for length in [2, 100, 1_000] {
+        let line = "x".repeat(length) + "\n";
+        let input = line.repeat(LINES);
+        group.throughput(Throughput::Elements(LINES as u64));
+        group.bench_with_input(BenchmarkId::new("of bytes", length), &input, |bencher, input| {
+            bencher.iter(|| {
+                let lines = Lines::new(BufReader::new(black_box(input.as_bytes())), 1 << 20);
+                lines.filter(Result::is_ok).count()
+            });
+        });
+    }
+    group.finish();
 }
 
 /// The data of a job's znode: as another program writes it, and as the submitter does.
