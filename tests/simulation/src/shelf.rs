@@ -252,7 +252,7 @@ impl ShelfSink {
             by: process,
             at_ms,
             lines,
-            manifest: parcel.manifest.clone(),
+            manifest: (*parcel.manifest).clone(),
         });
         shelf.step(process).await;
         let mut state = shelf.state();
