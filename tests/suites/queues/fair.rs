@@ -32,6 +32,26 @@ async fn slots_are_shared_by_weight_while_both_queues_have_work() {
     world.drained(SOON).await.unwrap();
 }
 
+/// Leases of short tasks are claimed ahead of free slots, those of long ones are not.
+#[tokio::test]
+async fn a_queue_of_long_tasks_has_its_share_beside_one_of_short_tasks() {
+    const SHORT: usize = 3000;
+    let world = calm_world().await;
+    let _watcher = start_watcher(&world, "w").await;
+    submit(&world, "long", &naps("long", 30, Duration::from_millis(60))).await;
+    submit(&world, "short", &naps("short", SHORT, Duration::from_millis(1))).await;
+    let toml = "[executor]\nqueues = [\"long\", \"short\"]\nslots = 2\nclaim_target = \"50ms\"\n\n\
+                [queues.long]\nweight = 3\n";
+    let _e = start(&world, "e", toml).await;
+    has_begun(&world, "e", "long", 30).await;
+    let begun = begun(&world, "e");
+    let last = begun.iter().rposition(|task| task.contains(" long-")).unwrap();
+    let short = count(&begun[..last], "short");
+    // A third of the time of the long ones is about a fifth of all the short ones.
+    assert!(short < SHORT / 2, "{short} short tasks before the last long one");
+    world.drained(SOON).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_queue_of_higher_priority_goes_first() {
     let world = calm_world().await;

@@ -179,11 +179,26 @@ impl Server<'_> {
                 next: self.expect(queue, 1),
             })
         };
-        let may_claim = |(queue, lane): (&QueueName, &Lane)| {
-            let ahead = ahead_of(queue, lane);
-            (coming < free + ahead && lane.may_claim(ahead)).then(|| queue.clone())
+        let soon_free_of = |queue: &QueueName, lane: &Lane| {
+            let moves = self.runs.began_of(queue, lately);
+            if moves {
+                outlook.soon_free.min(lane.limit)
+            } else {
+                0
+            }
         };
-        self.lanes.iter().filter_map(may_claim).collect()
+        let (mut open, mut next) = (Vec::new(), Vec::new());
+        for (queue, lane) in self.lanes.iter() {
+            let ahead = ahead_of(queue, lane);
+            if coming < free + ahead && lane.may_claim(ahead) {
+                open.push(queue.clone());
+            } else if self.board.has_ripe(queue) && lane.may_claim(soon_free_of(queue, lane)) {
+                next.push(queue);
+            }
+        }
+        // Whoever claims ahead would have every slot before a queue does that may not, because its tasks are long.
+        open.retain(|queue| !next.iter().any(|next| self.board.goes_before(next, queue)));
+        open
     }
 
     /// How long a slot will be busy with what was, or is being, claimed and has not begun, as far as can be told.
