@@ -6,12 +6,13 @@
 //! [`group`], [`flow`], [`range`], [`outcome`], [`conclusion`]), what may happen to it ([`ledger`],
 //! [`belonging`]), how its tasks are handed out ([`store`]), who looks at what first
 //! ([`attention`], [`share`], [`turns`], [`board`]) and at how much of it ([`width`]), and what is tried
-//! again ([`retry`]), and when no more is taken in ([`pressure`]). Words of settings: [`percent`], [`rate`].
+//! again ([`retry`]), and when no more is taken in ([`pressure`]). What all of it costs the stores: [`cost`]. Words of settings: [`percent`], [`rate`].
 
 pub mod attention;
 pub mod belonging;
 pub mod board;
 pub mod conclusion;
+pub mod cost;
 pub mod docs;
 pub mod executor;
 pub mod flow;

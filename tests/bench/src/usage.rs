@@ -13,13 +13,16 @@ const INFO_PREFIX: &str = "cmdstat_";
 /// What its server is called in [`Usage::cpu`].
 pub(crate) const ZOOKEEPER: &str = "zookeeper";
 
+/// Everybody together in [`Usage::requests`] and [`Usage::answers`].
+pub(crate) const ALL: &str = "all";
+
 /// What has been used so far. [`Usage::since`] makes of two of them what was used in between.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Usage {
     /// Processor time: "zookeeper", "redis", each member by its name, and "submitter", which stands for all children of this
     /// process that have ended.
     pub(crate) cpu: BTreeMap<String, Duration>,
-    /// Requests to ZooKeeper: of each member by its name; "all" has those of everybody.
+    /// Requests to ZooKeeper: of each member by its name; [`ALL`] has those of everybody.
     pub(crate) requests: BTreeMap<String, u64>,
     /// Replies and notifications by ZooKeeper, as above.
     pub(crate) answers: BTreeMap<String, u64>,
@@ -73,8 +76,8 @@ impl Usage {
             )
         };
         self.requests
-            .insert("all".to_owned(), total("zk_packets_received")?);
-        self.answers.insert("all".to_owned(), total("zk_packets_sent")?);
+            .insert(ALL.to_owned(), total("zk_packets_received")?);
+        self.answers.insert(ALL.to_owned(), total("zk_packets_sent")?);
         let connections = zookeeper.four_letters("cons").await?;
         for member in stage.members() {
             let Some(registered) = stage.world().member_of(member).await? else {

@@ -1,6 +1,6 @@
 //! Prints what small jobs cost each server of an ensemble of three: the table of the page on performance.
 
-use distjob_simulation::cost::{Load, Members, Prices};
+use distjob_core::cost::{Load, Members, Prices};
 
 fn main() {
     println!(

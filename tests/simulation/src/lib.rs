@@ -13,7 +13,6 @@
 pub mod campaign;
 mod clockwork;
 pub mod cluster;
-pub mod cost;
 pub mod handler;
 pub mod history;
 pub mod invariants;

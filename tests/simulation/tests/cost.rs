@@ -6,10 +6,12 @@ use std::{
     time::Duration,
 };
 
-use distjob_core::{JobId, QueueName};
+use distjob_core::{
+    JobId, QueueName,
+    cost::{Bill, Job, Members},
+};
 use distjob_simulation::{
     cluster::Cluster,
-    cost::{Bill, Job, Members},
     network::{Delays, Node},
     payload::Kind,
     plan::{Faults, How, Plan, Submission},

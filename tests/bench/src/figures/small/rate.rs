@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use distjob_core::cost::{Bill, Job, Members};
 use harness::AppendOnly;
 
 use super::QUEUE;
@@ -13,7 +14,7 @@ use crate::{
     floors::ledger::{IN_FLIGHT, LedgerFloor, WRITES},
     report::{Report, Row},
     stage::{LIMIT, Stage},
-    usage::{Usage, ZOOKEEPER},
+    usage::{ALL, Usage, ZOOKEEPER},
 };
 
 /// Submits many jobs of one task by one submitter, to one executor and one watcher; its floor are the ledger's writes of as
@@ -61,19 +62,33 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
         .at_least(0.5),
     );
     let ours: Vec<_> = over.iter().map(|(ours, _)| *ours).collect();
+    let name = format!("the same writes, heard of by {LISTENERS} sessions");
+    report.row(Row::new("the same", "jobs/s", ours.clone()).against(name, heard));
     let writes: Vec<_> = ours.iter().map(|jobs| jobs * WRITES as f64).collect();
     report.row(
         Row::new(format!("their ledger writes, {WRITES} a job"), "/s", writes)
             .against("pipelined, plain sets", sets),
     );
-    let name = format!("the same writes, heard of by {LISTENERS} sessions");
-    report.row(Row::new("the same", "jobs/s", ours).against(name, heard));
     tell_costs(jobs, &costs, &floor_costs, report);
     Ok(())
 }
 
 /// Who hears of each step while the programs work: the executor, the watcher, and the benchmark.
 const LISTENERS: usize = 3;
+
+/// The same for the cost model, to which the benchmark is one more watcher.
+const HEARERS: Members = Members {
+    executors: 1,
+    watchers: 2,
+};
+
+/// What each job is like.
+const JOB: Job = Job {
+    tasks: 1,
+    push: 1,
+    claim: 1,
+    slice: 1,
+};
 
 /// From the start of the submitter.
 struct Run {
@@ -112,6 +127,7 @@ fn tell_costs(jobs: usize, costs: &[Usage], floor: &[Usage], report: &mut Report
         costs.iter().map(|cost| of(cost) / jobs as f64).collect()
     };
     let Some(first) = costs.first() else { return };
+    let bill = Bill::of(JOB, HEARERS);
     for who in first.cpu.keys() {
         let cpu = |cost: &Usage| cost.cpu.get(who).map_or(f64::NAN, Duration::as_secs_f64) * 1e6;
         let row = Row::new(format!("processor time a job: {who}"), "µs", each(costs, &cpu));
@@ -130,21 +146,26 @@ fn tell_costs(jobs: usize, costs: &[Usage], floor: &[Usage], report: &mut Report
         each(costs, &all),
     ));
     for who in first.requests.keys() {
+        let is_all = who == ALL;
         let requests = |cost: &Usage| cost.requests.get(who).map_or(f64::NAN, |count| *count as f64);
-        report.row(Row::new(
+        let row = Row::new(
             format!("requests to ZooKeeper a job: {who}"),
             "",
             each(costs, &requests),
-        ));
+        );
+        report.row(beside_model(row, is_all.then_some(bill.writes + bill.reads)));
         let answers = |cost: &Usage| cost.answers.get(who).map_or(f64::NAN, |count| *count as f64);
         let what = format!("replies and notifications of ZooKeeper a job: {who}");
-        report.row(Row::new(what, "", each(costs, &answers)));
+        let row = Row::new(what, "", each(costs, &answers));
+        let answers_max = bill.writes + bill.reads + bill.events;
+        report.row(beside_model(row, is_all.then_some(answers_max)));
     }
     let scripts = |cost: &Usage| {
         let called = cost.commands.iter().filter(|(command, _)| is_script(command));
         called.map(|(_, calls)| *calls as f64).sum()
     };
-    report.row(Row::new("scripts a job in Redis", "", each(costs, &scripts)));
+    let row = Row::new("scripts a job in Redis", "", each(costs, &scripts));
+    report.row(beside_model(row, Some(bill.scripts)));
     let bytes = |cost: &Usage| cost.redis_bytes as f64;
     report.row(Row::new(
         "bytes a job to and from Redis",
@@ -152,6 +173,16 @@ fn tell_costs(jobs: usize, costs: &[Usage], floor: &[Usage], report: &mut Report
         each(costs, &bytes),
     ));
     tell_commands(jobs, first, report);
+}
+
+/// Beside what the cost model says of it: that is what a job costs at most, and so what capacity is planned by.
+fn beside_model(row: Row, most: Option<u64>) -> Row {
+    match most {
+        Some(most) => row
+            .against("at most, by the cost model", [most as f64])
+            .at_most(1.0),
+        None => row,
+    }
 }
 
 fn tell_commands(jobs: usize, cost: &Usage, report: &mut Report) {

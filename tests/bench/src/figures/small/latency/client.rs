@@ -52,10 +52,9 @@ impl Client {
     /// A service that is ready, and a connection to it.
     pub(super) async fn http(stage: &Stage) -> Result<Self> {
         let port = Port::reserve()?;
-        let program = stage.daemon(
-            "submitter",
-            &format!("[run.http]\nlisten = \"{}\"\n", port.addr()),
-        );
+        // The connection says nothing while other ways are measured, which takes long on a slow disk.
+        let config = format!("[run.http]\nlisten = \"{}\"\ntimeout = \"1h\"\n", port.addr());
+        let program = stage.daemon("submitter", &config);
         let service = stage.world().start(program.arg("run"), "service")?;
         within(LIMIT, async || {
             let answer = service.admin_get("/readyz").await?;

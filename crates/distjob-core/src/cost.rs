@@ -1,7 +1,7 @@
 //! What jobs and members cost the stores: the formulas, and what they say for any load.
 //!
-//! Counts follow from the protocol and are checked against whole daemons in simulations. Prices are processor times, which
-//! the benchmark's figure `fanout` measures against a real server. A small job is one that is over before
+//! Counts follow from the protocol and are checked against whole daemons, in simulations and by the benchmark's figure `small`
+//! on real servers. Prices are processor times, which its figure `fanout` measures. A small job is one that is over before
 //! others than its owners look at it; that is what most jobs are where there are very many.
 
 /// Who takes part.
