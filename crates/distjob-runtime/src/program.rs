@@ -7,13 +7,13 @@
 //! The program's part is one future, which gets a [`Context`] and returns when it has left in good order.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{error, info};
@@ -161,14 +161,14 @@ impl Program {
                 false => "configuration is valid\n".to_owned(),
             };
             // Whoever closed stdout does not want to read it.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            let _ = io::stdout().write_all(text.as_bytes());
             return Err(Status::Success);
         }
         let telemetry = telemetry::init(loaded.settings.log()).map_err(|error| {
             self.complain(error);
             Status::Failure
         })?;
-        let runtime = Runtime::new().map_err(|error| {
+        let runtime = runtime().map_err(|error| {
             self.complain(format_args!("start the runtime: {error}"));
             Status::Failure
         })?;
@@ -241,6 +241,15 @@ impl Program {
     fn complain(self, message: impl Display) {
         eprintln!("{}: {message}", self.name);
     }
+}
+
+/// A runtime that has one thread, the program's first, and others for what blocks or computes.
+///
+/// What a program does between two waits takes microseconds; to wake another thread for it costs more than that, and comes
+/// later. So the loop, its tasks and all connections share a thread, and what was woken together is done together. Files,
+/// handlers that compute, packing and hashing go to `spawn_blocking`: nothing else may keep the thread for long.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 async fn bind_admin(address: SocketAddr) -> anyhow::Result<Admin> {
