@@ -7,7 +7,7 @@
 //! The program's part is one future, which gets a [`Context`] and returns when it has left in good order.
 
 use std::fmt::Display;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -162,7 +162,7 @@ impl Program {
                 false => "configuration is valid\n".to_owned(),
             };
             // Whoever closed stdout does not want to read it.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            let _ = io::stdout().write_all(text.as_bytes());
             return Err(Status::Success);
         }
         let telemetry = telemetry::init(loaded.settings.log()).map_err(|error| {

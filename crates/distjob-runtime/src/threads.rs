@@ -10,14 +10,19 @@ use tokio::runtime::{Builder, Runtime};
 /// Nothing is set aside for it: a thread is made when there is work for it, and goes after ten seconds without.
 pub const BLOCKING_MAX: usize = 8192;
 
-/// A runtime with a worker for each processor, and [room](BLOCKING_MAX) for what blocks. Tokio's own bound of 512 is less than
-/// the jobs that a watcher may have in hand: on a disk that hangs they would keep everything else from its thread, the
-/// lookup of a server's name for one.
+/// A runtime that has one thread, the program's first, and [others](BLOCKING_MAX) for what blocks or computes.
+///
+/// What a program does between two waits takes microseconds; to wake another thread for it costs more than that, and comes
+/// later. So the loop, its tasks and all connections share a thread, and what was woken together is done together. Files,
+/// handlers that compute, packing and hashing go to `spawn_blocking`: nothing else may keep the thread for long.
+///
+/// Tokio's own bound of 512 others is less than the jobs that a watcher may have in hand: on a disk that hangs they would keep
+/// everything else from its thread, the lookup of a server's name for one.
 ///
 /// # Errors
 /// When the system refuses.
 pub(crate) fn runtime() -> io::Result<Runtime> {
-    Builder::new_multi_thread()
+    Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_MAX)
         .build()

@@ -7,7 +7,9 @@ mod check;
 mod program;
 mod queue;
 
-use std::{collections::BTreeMap, num::NonZero, thread::available_parallelism, time::Duration};
+use std::{
+    collections::BTreeMap, num::NonZero, sync::LazyLock, thread::available_parallelism, time::Duration,
+};
 
 use distjob_core::{QueueName, Sharing, width::WidthLimits};
 use distjob_runtime::config::{
@@ -95,14 +97,17 @@ pub struct ExecutorConfig {
     pub store_patience: Duration,
 }
 
+/// How many processors there are for this process, as it found out when it was first asked: the system looks through the
+/// files of its control groups for that, and the loop asks all the time.
+static PROCESSORS: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, NonZero::get));
+
 impl ExecutorConfig {
     /// How many ranges run at once.
     #[must_use]
     pub fn slots(&self) -> usize {
-        if self.slots > 0 {
-            self.slots
-        } else {
-            available_parallelism().map_or(1, NonZero::get)
+        match self.slots {
+            0 => *PROCESSORS,
+            slots => slots,
         }
     }
 

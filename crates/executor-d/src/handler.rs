@@ -76,7 +76,8 @@ pub type Verdict = Result<Cow<'static, [u8]>, Failure>;
 pub trait Handler: fmt::Debug + Send + Sync + 'static {
     /// Runs one lease, or a part of it: begins tasks for as long as [`Tasks::next`] gives one, as many at once as it
     /// likes, and [records](Tasks::record) each. Ends when there is none left and all that were begun are recorded;
-    /// what it forgot counts as failed. Each slot of the executor runs one such call at a time.
+    /// what it forgot counts as failed. Each slot of the executor runs one such call at a time, all of them on the thread
+    /// of the executor's loop: what computes or blocks needs a thread of its own.
     ///
     /// # Cancel safety
     /// Dropped when nobody wants the outcomes any more: the job was cancelled, its deadline has passed, or the

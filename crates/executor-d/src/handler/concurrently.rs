@@ -7,6 +7,9 @@ use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::Futures
 use super::{Handler, Job, Task, Tasks, Verdict};
 
 /// Turns one payload into an outcome, and waits for something outside of the process meanwhile.
+///
+/// It shares a thread with all else that the executor does: between two waits it may take a millisecond, not more. What
+/// computes for longer goes to `tokio::task::spawn_blocking`, or is a [`Function`](super::Function).
 pub trait AsyncFunction: fmt::Debug + Send + Sync + 'static {
     /// Handles one task. Takes as long as it needs.
     ///

@@ -9,11 +9,17 @@ use super::sync;
 use crate::sink::SinkError;
 
 /// A directory that is synced once for all who wait for that.
+///
+/// ```text
+/// round 7 is under way, for who waits in ended[7 % 2]
+///         when it ends: all of those go on, and one of those in ended[8 % 2] begins round 8
+/// ```
 #[derive(Debug)]
 pub(crate) struct SharedDirectory {
     path: PathBuf,
     rounds: Mutex<Rounds>,
-    ended: Condvar,
+    /// Who waits for the end of an even or odd round: the one under way, or the next. Nobody is woken in vain.
+    ended: [Condvar; 2],
 }
 
 /// Each round syncs the directory once. One round is under way at a time.
@@ -31,24 +37,32 @@ impl SharedDirectory {
         Self {
             path,
             rounds: Mutex::default(),
-            ended: Condvar::new(),
+            ended: Default::default(),
         }
     }
 
     /// Brings what the directory holds at the time of the call to the disk. Blocks meanwhile.
     ///
     /// # Errors
-    /// When that fails. Everybody who was waiting tries for himself then.
+    /// When that fails. Everybody who was waiting tries again then, together.
     pub(crate) fn sync(&self) -> Result<(), SinkError> {
         self.sync_by(sync)
     }
 
     fn sync_by(&self, sync: impl FnOnce(&Path) -> Result<(), SinkError>) -> Result<(), SinkError> {
         let mut rounds = self.rounds();
-        // What is under way may have begun before the names were there.
-        let needed = rounds.begun + 1;
         while rounds.is_under_way {
-            rounds = self.ended.wait(rounds).unwrap_or_else(PoisonError::into_inner);
+            // What is under way may have begun before the names were there.
+            let needed = rounds.begun + 1;
+            let over = |rounds: &Rounds| match rounds.begun {
+                // It is for one of those who wait for it to begin it.
+                begun if begun < needed => !rounds.is_under_way,
+                begun => begun > needed || !rounds.is_under_way,
+            };
+            let ended = self.ended(needed);
+            while !over(&rounds) {
+                rounds = ended.wait(rounds).unwrap_or_else(PoisonError::into_inner);
+            }
             if rounds.succeeded >= needed {
                 return Ok(());
             }
@@ -63,8 +77,14 @@ impl SharedDirectory {
         if outcome.is_ok() {
             rounds.succeeded = round;
         }
-        self.ended.notify_all();
+        self.ended(round).notify_all();
+        self.ended(round + 1).notify_one();
         outcome
+    }
+
+    /// Where to wait for the end of a round.
+    fn ended(&self, round: u64) -> &Condvar {
+        &self.ended[usize::from(round % 2 == 1)]
     }
 
     fn rounds(&self) -> MutexGuard<'_, Rounds> {
@@ -118,6 +138,35 @@ mod tests {
         let before = synced.load(Ordering::Relaxed);
         directory.sync_by(count).unwrap();
         assert_eq!(synced.load(Ordering::Relaxed), before + 1);
+    }
+
+    #[test]
+    fn those_who_wait_for_a_time_that_fails_share_another_one() {
+        let directory = SharedDirectory::new(PathBuf::from("d"));
+        let tried = AtomicUsize::new(0);
+        let fail_once = |_: &Path| match tried.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(SinkError::new("sync it")),
+            _ => Ok(()),
+        };
+        let (begun, has_begun) = mpsc::channel();
+        let (end, may_end) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            let directory = &directory;
+            scope.spawn(move || {
+                directory.sync_by(|_| {
+                    begun.send(()).unwrap();
+                    may_end.recv().unwrap();
+                    Ok(())
+                })
+            });
+            has_begun.recv().unwrap();
+            let later: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| directory.sync_by(fail_once)))
+                .collect();
+            end.send(()).unwrap();
+            let outcomes = later.into_iter().map(|thread| thread.join().unwrap());
+            assert_eq!(outcomes.filter(Result::is_err).count(), 1);
+        });
     }
 
     #[test]
