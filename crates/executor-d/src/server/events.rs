@@ -132,7 +132,7 @@ impl Server<'_> {
             lane.metrics.claims.inc_by(u64::from(claimed > 0));
             lane.purse.put_back(stake.tokens.saturating_sub(claimed));
             if let Ok(Found::Lease { grant, .. }) = &found {
-                lane.is_light = grant.tasks.iter().map(Vec::len).sum::<usize>() <= LIGHT_BYTES;
+                lane.is_light = grant.tasks.bytes() <= LIGHT_BYTES;
             }
         }
         match found {
