@@ -243,7 +243,7 @@ mod tests {
             cursor: 6,
             count: 9,
             holders: vec![holder("alive", 1), holder("dead", 2)],
-            tasks: vec![Vec::new(); 2],
+            tasks: ["", ""].into_iter().collect(),
         };
         let next = after_claim(Claim::Lease(grant.clone()), &roster(5, &["alive"]));
         assert_eq!(next, AfterClaim::Run(grant, vec![holder("dead", 2)]));

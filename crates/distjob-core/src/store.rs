@@ -57,12 +57,14 @@ pub mod model;
 
 mod inspection;
 mod parse;
+mod payloads;
 mod reply;
 mod request;
 mod wire;
 
 pub use inspection::{Inspection, Meta, MetaState};
 pub use parse::{parse_freed, parse_staged, parse_tokens};
+pub use payloads::{NoRun, Payloads, pack};
 pub use reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status};
 pub use request::{ClaimRequest, CommitRequest, Isolated, PushRequest, ReadRequest, ReleaseRequest};
 pub use wire::ReplyError;

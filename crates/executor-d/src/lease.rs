@@ -15,7 +15,11 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use distjob_core::{Holder, Lease, Percent, retry::Policy, store::Grant};
+use distjob_core::{
+    Holder, Lease, Percent,
+    retry::Policy,
+    store::{Grant, Payloads},
+};
 use distjob_runtime::store::JobStore;
 use tokio::{sync::watch, time::Instant};
 
@@ -88,7 +92,7 @@ pub(crate) struct Work {
     /// Which tasks, and how many deaths they have seen.
     pub(crate) lease: Lease,
     /// A payload for each task.
-    pub(crate) payloads: Arc<[Vec<u8>]>,
+    pub(crate) payloads: Arc<Payloads>,
     /// As which attempt they are run, from 1.
     pub(crate) attempt: u32,
     /// Whether nothing else may share their process.
@@ -104,7 +108,7 @@ pub(crate) struct Work {
 impl Work {
     /// Bytes of payload.
     pub(crate) fn bytes(&self) -> usize {
-        self.payloads.iter().map(Vec::len).sum()
+        self.payloads.bytes()
     }
 
     /// A lease, which is in hand.

@@ -20,7 +20,10 @@ async fn a_lease_whose_reply_was_lost_comes_back_whole_before_anything_else() {
     fixture.commit(&a, 0, 3).await;
     assert_eq!(fixture.lease(&a, 2, &[range(0, 4)]).await.lease, lease(4, 6, 0));
     let again = fixture.lease(&a, 0, &[range(4, 6)]).await;
-    assert_eq!((again.lease, again.tasks), (lease(3, 4, 0), tasks[3..4].to_vec()));
+    assert_eq!(
+        (again.lease, again.tasks),
+        (lease(3, 4, 0), tasks[3..4].iter().collect())
+    );
     assert_eq!(
         fixture.claim(&a, 0, &[range(4, 6), range(0, 4)]).await,
         Claim::Audited
@@ -280,7 +283,7 @@ async fn slices_hold_whole_commits_and_every_index_once_whatever_bytes_the_paylo
             "a second one, because 32 are fewer than 40"
         );
         request.from = slice.upto();
-        read.extend(slice.tasks);
+        read.extend(slice.tasks.iter().map(<[u8]>::to_vec));
     }
     assert_eq!(read, tasks);
     let end = fixture.store.read(&fixture.id, request).await.unwrap();

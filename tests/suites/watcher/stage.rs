@@ -169,7 +169,7 @@ impl Stage {
     async fn commit(&self, job: &Job, grant: &Grant) -> usize {
         let lo = grant.lease.range.lo();
         let mut packed = Packed::default();
-        for (index, task) in (lo as usize..).zip(&grant.tasks) {
+        for (index, task) in (lo as usize..).zip(grant.tasks.iter()) {
             match Job::outcome(index, task) {
                 Ok(value) => packed.push(Outcome::Ok(&value)),
                 Err(error) => packed.push(Outcome::Err(error.as_bytes())),

@@ -87,7 +87,7 @@ impl Grant {
                 let count = parts.parse("number of holders")?;
                 parts.holders(count)?
             },
-            tasks: parts.payloads(lease.range.len())?,
+            tasks: parts.payloads_of(lease.range.len())?,
         })
     }
 }
@@ -170,10 +170,7 @@ pub fn parse_tokens(reply: Vec<Vec<u8>>) -> Result<Tokens, ReplyError> {
 pub fn parse_staged(reply: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, ReplyError> {
     let mut parts = Parts::new(reply);
     match parts.text("word")?.as_str() {
-        "ok" => {
-            let count = parts.len() as u64;
-            parts.payloads(count)
-        }
+        "ok" => Ok(parts.payloads()?.iter().map(<[u8]>::to_vec).collect()),
         word => Err(ReplyError::Word(word.to_owned())),
     }
 }
@@ -221,7 +218,7 @@ impl Slice {
         if chunks.is_empty() {
             return Err(ReplyError::Missing("chunks"));
         }
-        let tasks = parts.payloads(next - from)?;
+        let tasks = parts.payloads_of(next - from)?;
         Ok(Self { chunks, tasks })
     }
 }
@@ -270,7 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::store::Inspection;
+    use crate::store::{Inspection, pack};
 
     fn reply(parts: &[&str]) -> Vec<Vec<u8>> {
         parts.iter().map(|part| part.as_bytes().to_vec()).collect()
@@ -279,6 +276,7 @@ mod tests {
     #[test]
     fn a_lease_has_exactly_one_payload_for_each_task() {
         let claim = |payloads: &[&str]| {
+            let (first, others) = payloads.split_at(1);
             let head = [
                 "lease",
                 "3:5:1",
@@ -290,7 +288,9 @@ mod tests {
                 "00000000000000ab.b",
                 "00000000000000ab.a",
             ];
-            Claim::parse(reply(&[&head, payloads].concat()))
+            let mut reply = reply(&head);
+            reply.extend([pack(first), pack(others)]);
+            Claim::parse(reply)
         };
         let Ok(Claim::Lease(grant)) = claim(&["x", ""]) else {
             panic!("two payloads fit");
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!((grant.cursor, grant.count), (9, 20));
         let names: Vec<&str> = grant.holders.iter().map(|holder| holder.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
-        assert_eq!(grant.tasks, reply(&["x", ""]));
+        assert_eq!(grant.tasks, ["x", ""][..]);
         assert_eq!(claim(&["x"]), Err(ReplyError::Missing("payloads")));
         assert_eq!(claim(&["x", "y", "z"]), Err(ReplyError::Surplus(1)));
     }
@@ -308,7 +308,9 @@ mod tests {
     #[test]
     fn a_slice_skips_and_repeats_nothing() {
         let read = |chunks: &[&str], from| {
-            Read::parse(reply(&[&["slice", "2"], chunks, &["a", "b", "c"]].concat()), from)
+            let mut reply = reply(&[&["slice", "2"], chunks].concat());
+            reply.push(pack(&["a", "b", "c"]));
+            Read::parse(reply, from)
         };
         let Ok(Read::Slice(slice)) = read(&["4", "5", "p", "5", "7", "q"], 4) else {
             panic!("these follow one another");

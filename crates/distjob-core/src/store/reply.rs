@@ -2,6 +2,7 @@
 //!
 //! How these stand on the wire is in `parse.rs`.
 
+use super::Payloads;
 use crate::{Holder, Lease, TaskRange};
 
 /// Answer of `push`.
@@ -74,7 +75,7 @@ pub struct Grant {
     /// Who holds leases, sorted; the one that asked is one of them.
     pub holders: Vec<Holder>,
     /// The payloads of the leased tasks, in order: one for each.
-    pub tasks: Vec<Vec<u8>>,
+    pub tasks: Payloads,
 }
 
 impl Grant {
@@ -135,7 +136,7 @@ pub struct Slice {
     /// The commits, at least one, each beginning where the one before ended.
     pub chunks: Vec<Chunk>,
     /// The payloads of all these tasks, in order: one for each.
-    pub tasks: Vec<Vec<u8>>,
+    pub tasks: Payloads,
 }
 
 impl Slice {

@@ -2,6 +2,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
+use super::Payloads;
 use crate::{Holder, Lease, Source, Token, conclusion::Conclusion};
 
 /// A reply that is none of the script's.
@@ -87,16 +88,26 @@ impl Parts {
         parsed.map_err(|e: &str| bad("conclusion", &text, &e))
     }
 
-    /// All that is left, moved out. For `count` payloads, when the reply must hold exactly so many.
-    pub(super) fn payloads(self, count: u64) -> Result<Vec<Vec<u8>>, ReplyError> {
-        let left = self.rest.len() as u64;
-        if left < count {
+    /// All that is left, which must be [runs](super::Payloads) of payloads.
+    pub(super) fn payloads(self) -> Result<Payloads, ReplyError> {
+        let mut payloads = Payloads::default();
+        for run in self.rest {
+            payloads.push_run(&run).map_err(|why| bad("payloads", "", &why))?;
+        }
+        Ok(payloads)
+    }
+
+    /// As [`Parts::payloads`], and there must be exactly `count` of them.
+    pub(super) fn payloads_of(self, count: u64) -> Result<Payloads, ReplyError> {
+        let payloads = self.payloads()?;
+        let got = payloads.len() as u64;
+        if got < count {
             return Err(ReplyError::Missing("payloads"));
         }
-        if left > count {
-            return Err(ReplyError::Surplus((left - count) as usize));
+        if got > count {
+            return Err(ReplyError::Surplus((got - count) as usize));
         }
-        Ok(self.rest.collect())
+        Ok(payloads)
     }
 
     /// The next `count` holders, sorted: the store has them in no order.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use distjob_core::{JobId, QueueName, Zxid};
+use distjob_core::{JobId, QueueName, Zxid, store::Payloads};
 use tokio::time::Instant;
 
 /// The job that a task belongs to.
@@ -37,7 +37,7 @@ pub struct Task {
     /// When it began.
     pub begun: Instant,
     /// The payloads of the lease.
-    pub(crate) payloads: Arc<[Vec<u8>]>,
+    pub(crate) payloads: Arc<Payloads>,
     /// Which of them is its own.
     pub(crate) position: usize,
 }
@@ -46,6 +46,6 @@ impl Task {
     /// What to work on.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.payloads.get(self.position).map_or(&[], Vec::as_slice)
+        self.payloads.get(self.position).unwrap_or_default()
     }
 }

@@ -16,6 +16,7 @@ use std::{
 use distjob_core::{
     Account, Outcome, Record, TaskRange,
     retry::{Next, Policy},
+    store::Payloads,
 };
 use distjob_runtime::chance;
 use tokio::{sync::Notify, time::Instant};
@@ -44,7 +45,7 @@ pub(crate) struct Terms {
     /// The index of the first task.
     pub(crate) first: u64,
     /// The payloads from there on: one a task.
-    pub(crate) payloads: Arc<[Vec<u8>]>,
+    pub(crate) payloads: Arc<Payloads>,
     /// As which attempt they are run, from 1.
     pub(crate) attempt: u32,
     /// Whether nothing else may share their process.

@@ -56,7 +56,7 @@ impl Trial {
         Tasks::on_trial(Terms {
             job: Arc::new(self.job),
             first: 0,
-            payloads: self.payloads.into(),
+            payloads: Arc::new(self.payloads.iter().collect()),
             attempt: self.attempt,
             alone: self.alone,
             policy: Policy::ONCE,

@@ -1,6 +1,6 @@
 //! The loop of one lease.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use distjob_core::{
     TaskRange,
@@ -329,7 +329,7 @@ impl Run {
                 grip: self.work.grip.clone(),
                 lease,
                 // A copy: it shall not keep all the others in memory.
-                payloads: [self.tasks.payload(index)].into(),
+                payloads: Arc::new([self.tasks.payload(index)].into_iter().collect()),
                 attempt: waiting.attempt,
                 alone: waiting.alone,
                 progress: self.work.progress,

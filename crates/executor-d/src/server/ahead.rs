@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use distjob_core::store::Payloads;
+
 /// Leases are claimed ahead of free slots only while they are short: a long one would wait here while another
 /// executor is idle.
 pub(super) const AHEAD_MAX: Duration = Duration::from_millis(500);
@@ -17,8 +19,8 @@ const TINY_MAX: usize = 64;
 const LIGHT_BYTES: usize = 4096;
 
 /// Whether a lease of such payloads may be followed by so many.
-pub(super) fn is_light(payloads: &[Vec<u8>]) -> bool {
-    payloads.iter().map(Vec::len).sum::<usize>() <= LIGHT_BYTES
+pub(super) fn is_light(payloads: &Payloads) -> bool {
+    payloads.bytes() <= LIGHT_BYTES
 }
 
 /// About the most bytes of a claim that is one of so many, where one alone may be for `max`: should all of them turn out heavy,
@@ -115,8 +117,11 @@ mod tests {
             bytes_of_each(MIB) > LIGHT_BYTES as u64,
             "a heavy lease can be told"
         );
-        assert!(is_light(&[vec![0; LIGHT_BYTES]]));
-        assert!(!is_light(&[vec![0; LIGHT_BYTES], vec![0]]));
+        let light = Payloads::from_iter([[0; LIGHT_BYTES]]);
+        assert!(is_light(&light));
+        let mut heavy = light;
+        heavy.push(&[0]);
+        assert!(!is_light(&heavy));
     }
 
     #[test]

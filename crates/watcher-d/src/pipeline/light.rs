@@ -119,5 +119,5 @@ impl Pipeline {
 /// How many bytes the tasks and outcomes of a slice are.
 pub(super) fn size_of_slice(slice: &Slice) -> usize {
     let packed: usize = slice.chunks.iter().map(|chunk| chunk.packed.len()).sum();
-    packed + slice.tasks.iter().map(Vec::len).sum::<usize>()
+    packed + slice.tasks.bytes()
 }

@@ -7,7 +7,10 @@ use harness::AppendOnly;
 
 use crate::{
     bench::Bench,
-    floors::redis::{Naive, Results},
+    floors::{
+        least::Least,
+        redis::{Naive, Results},
+    },
     rate::{each_us, per_second},
     report::{Line, Report, Row, Scale, Series},
     stage::{LIMIT, Stage},
@@ -51,12 +54,23 @@ pub(crate) async fn run_jobs_of(size: usize, stage: &Stage, tasks: usize) -> Res
     Ok(end - begun)
 }
 
+/// Pairs by turns, ours first.
+#[derive(Default)]
+struct Pairs {
+    one_by_one: Vec<(f64, f64)>,
+    batched: Vec<(f64, f64)>,
+    least: Vec<(f64, f64)>,
+    cpu: Vec<(f64, f64)>,
+    cpu_least: Vec<(f64, f64)>,
+}
+
 async fn with(bench: &Bench, append_only: AppendOnly, report: &mut Report) -> Result<()> {
     let told = told(append_only);
     let tasks = bench.tasks(500_000, 10_000);
     let stage = cluster(bench, append_only).await?;
     let mut naive = Naive::connect(stage.world()).await?;
-    let (mut one_by_one, mut batched, mut cpu) = (Vec::new(), Vec::new(), Vec::new());
+    let mut least = Least::connect(stage.world()).await?;
+    let mut pairs = Pairs::default();
     // A first time in vain: files are read, pages are touched.
     run(&stage, tasks.min(50_000)).await?;
     for _ in 0..bench.rounds() {
@@ -65,40 +79,43 @@ async fn with(bench: &Bench, append_only: AppendOnly, report: &mut Report) -> Re
         let after_ours = stage.redis_cpu().await?;
         let floor = per_second(tasks, naive.run(tasks, JOB, Results::OneByOne).await?);
         let after_floor = stage.redis_cpu().await?;
-        one_by_one.push((ours, floor));
-        cpu.push((
-            each_us(tasks, after_ours - idle),
-            each_us(tasks, after_floor - after_ours),
-        ));
-        batched.push((
-            ours,
-            per_second(tasks, naive.run(tasks, JOB, Results::Batched).await?),
-        ));
+        let batched = per_second(tasks, naive.run(tasks, JOB, Results::Batched).await?);
+        let before_least = stage.redis_cpu().await?;
+        let least = per_second(tasks, least.run(tasks, JOB).await?);
+        let after_least = stage.redis_cpu().await?;
+        let cpu = each_us(tasks, after_ours - idle);
+        pairs.one_by_one.push((ours, floor));
+        pairs.batched.push((ours, batched));
+        pairs.least.push((ours, least));
+        pairs.cpu.push((cpu, each_us(tasks, after_floor - after_ours)));
+        pairs
+            .cpu_least
+            .push((cpu, each_us(tasks, after_least - before_least)));
     }
-    let jobs = tasks.div_ceil(JOB);
+    rows(tasks.div_ceil(JOB), told, &pairs, report);
+    report.series(by_round(told, &pairs.one_by_one));
+    Ok(())
+}
+
+fn rows(jobs: usize, told: &str, pairs: &Pairs, report: &mut Report) {
+    let naive = "naive, a result a command";
+    let least = "the least that Redis has to do";
     report.row(
         Row::pairs(
             format!("submission to files, {jobs} jobs of {JOB}, {told}"),
             "tasks/s",
-            "naive, a result a command",
-            &one_by_one,
+            naive,
+            &pairs.one_by_one,
         )
         .at_least(1.5),
     );
-    report.row(Row::pairs(
-        format!("the same, {told}"),
-        "tasks/s",
-        "naive, results by 500",
-        &batched,
-    ));
-    report.row(Row::pairs(
-        format!("processor time of Redis for a task, {told}"),
-        "µs",
-        "naive, a result a command",
-        &cpu,
-    ));
-    report.series(by_round(told, &one_by_one));
-    Ok(())
+    for (other, pairs) in [("naive, results by 500", &pairs.batched), (least, &pairs.least)] {
+        report.row(Row::pairs(format!("the same, {told}"), "tasks/s", other, pairs));
+    }
+    for (other, pairs) in [(naive, &pairs.cpu), (least, &pairs.cpu_least)] {
+        let what = format!("processor time of Redis for a task, {told}");
+        report.row(Row::pairs(what, "µs", other, pairs));
+    }
 }
 
 /// Whether the machine was the same all along.

@@ -3,7 +3,7 @@
 use distjob_core::{
     Holder, JobId, Lease, TaskRange, Zxid,
     executor::{AfterCommit, Treatment, after_commit, treatment},
-    store::{Commit, Grant},
+    store::{Commit, Grant, Payloads},
 };
 
 use crate::{
@@ -18,7 +18,7 @@ pub(crate) struct Work {
     pub(crate) life: Zxid,
     /// As it was granted: the payloads are of these tasks.
     lease: Lease,
-    tasks: Vec<Vec<u8>>,
+    tasks: Payloads,
     /// What of it was not given back.
     kept: Option<TaskRange>,
     /// The tasks that have not been run.
@@ -104,7 +104,10 @@ impl Work {
     /// Runs a task, and records it: commits of one task are the finest cut.
     pub(super) fn commit(&self, holder: &Holder, index: u64, rules: &Rules) -> Request {
         let outcome = match self.treatment(rules) {
-            Treatment::Run => Some(self.tasks[(index - self.lease.range.lo()) as usize].clone()),
+            Treatment::Run => self
+                .tasks
+                .get((index - self.lease.range.lo()) as usize)
+                .map(<[u8]>::to_vec),
             Treatment::GiveUp => None,
         };
         let commit = Script::Commit {

@@ -94,7 +94,7 @@ impl Model {
             cursor: meta.cursor,
             count: meta.count,
             holders: self.leases.keys().cloned().collect(),
-            tasks: self.tasks[lo..hi].to_vec(),
+            tasks: self.tasks[lo..hi].iter().collect(),
         }
     }
 

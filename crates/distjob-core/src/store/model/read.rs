@@ -43,7 +43,7 @@ impl Model {
         if chunks.is_empty() {
             return Read::Hole(request.from);
         }
-        let tasks = self.tasks[request.from as usize..next as usize].to_vec();
+        let tasks = self.tasks[request.from as usize..next as usize].iter().collect();
         Read::Slice(Slice { chunks, tasks })
     }
 

@@ -7,7 +7,7 @@
 --          {'broken'}    the store lost a part of the job
 --          {'complete'}  every task is committed
 --          {'audited'}   want is 0, and each lease of H lies in one of these ranges
---          {'lease', 'lo:hi:attempts', committed, failed, cursor, n, k, k × holder, payload…}  H is one of the holders
+--          {'lease', 'lo:hi:attempts', committed, failed, cursor, n, k, k × holder, run…}  H is one of the holders
 --          {'isolated'}  nothing is left but suspects: freed ranges with at least `isolate` attempts (0: never), which
 --                        are given out one task at a time, and only to a holder that takes them
 --          {'none', committed, n, holder…}  all that is not committed is leased
@@ -39,13 +39,13 @@ if redis.call('LLEN', KEYS[2]) ~= n or meta.cursor < 0 or meta.committed < 0 or 
 end
 local mine = redis.call('HGET', KEYS[3], holder)
 
-local function grant(lo, hi, attempts, list)
+local function grant(lo, hi, attempts, runs)
   local reply = { 'lease', show_range(lo, hi, attempts), show(meta.committed), show(meta.failed),
     show(meta.cursor), show(n) }
   local holders = redis.call('HKEYS', KEYS[3])
   reply[#reply + 1] = show(#holders)
   append(reply, holders)
-  append(reply, list)
+  append(reply, runs)
   return reply
 end
 
@@ -66,7 +66,7 @@ end
 for _, lease in ipairs(ranges(mine)) do
   if not is_known(lease) then
     -- Whole, however large: it was bounded when it was granted.
-    return grant(lease.lo, lease.hi, lease.attempts, payloads(KEYS[2], lease.lo, lease.hi, math.huge))
+    return grant(lease.lo, lease.hi, lease.attempts, (payloads(KEYS[2], lease.lo, lease.hi, math.huge)))
   end
 end
 
@@ -98,8 +98,8 @@ elseif not from and suspects then
 end
 
 if from then
-  local list = payloads(KEYS[2], from.lo, math.min(from.lo + want, from.hi), bytes_max)
-  local upto = from.lo + #list
+  local runs, count = payloads(KEYS[2], from.lo, math.min(from.lo + want, from.hi), bytes_max)
+  local upto = from.lo + count
   if freed then
     redis.call('LREM', KEYS[4], 1, freed)
     if upto < from.hi then
@@ -111,7 +111,7 @@ if from then
   end
   local lease = show_range(from.lo, upto, from.attempts)
   redis.call('HSET', KEYS[3], holder, mine and (mine .. ',' .. lease) or lease)
-  return grant(from.lo, upto, from.attempts, list)
+  return grant(from.lo, upto, from.attempts, runs)
 end
 
 local all = redis.call('HGETALL', KEYS[3])

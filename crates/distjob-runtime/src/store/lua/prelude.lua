@@ -6,7 +6,8 @@
 --   * only KEYS are touched, and payloads and outcomes are never looked into;
 --   * a script may run twice, or late: it says what stands, and does nothing a second time (take and release each say
 --     what they do instead);
---   * replies are flat lists of strings, a word first. Numbers are formatted here, never by Lua's own rules;
+--   * replies are flat lists of strings, a word first. Numbers are formatted here, never by Lua's own rules. Payloads
+--     travel packed, many in one string: each by itself would cost more than all else that is done with it;
 --   * a zxid is 16 hex digits compared as text, because a number of Lua has 53 bits.
 
 -- TASKS_MAX, TEXT_BYTES_MAX, GRANT_TASKS_MAX, STAGED_BYTES_MAX, FREED_LISTED_MAX, FREED_SCANNED_MAX and PARTS_MAX
@@ -173,23 +174,28 @@ local function refused_by(standing)
   return { 'refused', '0', '0', '0', '', standing }
 end
 
--- The payloads in `key` from lo up to hi, as many as `most` bytes hold, but one at least. They are fetched in growing
--- steps: how large they are is known only when they are there.
+-- The payloads in `key` from lo up to hi, as many as `most` bytes hold, but one at least: in runs, which are packed
+-- lists, and how many there are. They are fetched in growing steps: how large they are is known only when they are there.
 local function payloads(key, lo, hi, most)
-  local list, bytes, step = {}, 0, 1
+  local runs, count, bytes, step = {}, 0, 0, 1
   while lo < hi do
     local batch = redis.call('LRANGE', key, lo, math.min(lo + step, hi) - 1)
     for i = 1, #batch do
       bytes = bytes + #batch[i]
-      if bytes > most and #list > 0 then
-        return list
+      if bytes > most and count + i > 1 then
+        batch = { unpack(batch, 1, i - 1) }
+        hi = lo
+        break
       end
-      list[#list + 1] = batch[i]
+    end
+    if #batch > 0 then
+      runs[#runs + 1] = cmsgpack.pack(batch)
+      count = count + #batch
     end
     lo = lo + step
     step = math.min(step * 4, 1024)
   end
-  return list
+  return runs, count
 end
 
 -- How long the list is; 0 for anything that is no list, which is never touched.

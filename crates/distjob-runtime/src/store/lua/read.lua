@@ -5,7 +5,7 @@
 -- Returns  {'gone'}         the job is not open in this life
 --          {'short'}        there are not n tasks
 --          {'hole', from}   no outcome begins there
---          {'slice', k, k times: lo, upto, packed, then the payloads of all these tasks}
+--          {'slice', k, k times: lo, upto, packed, k times a run: the payloads of its tasks}
 
 local life = arg_life(1)
 local from = arg_number(2, 'index')
@@ -30,7 +30,7 @@ local function commit_at(lo)
   return nil
 end
 
-local reply, payloads = { 'slice', '' }, {}
+local reply, runs = { 'slice', '' }, {}
 local lo, commits, bytes = from, 0, 0
 while commits == 0 or (lo - from < tasks_max and bytes < bytes_max) do
   local upto, packed = commit_at(lo)
@@ -43,7 +43,7 @@ while commits == 0 or (lo - from < tasks_max and bytes < bytes_max) do
   for i = 1, #batch do
     bytes = bytes + #batch[i]
   end
-  append(payloads, batch)
+  runs[#runs + 1] = cmsgpack.pack(batch)
   lo = upto
   commits = commits + 1
 end
@@ -52,5 +52,5 @@ if commits == 0 then
   return { 'hole', show(from) }
 end
 reply[2] = show(commits)
-append(reply, payloads)
+append(reply, runs)
 return reply

@@ -39,7 +39,7 @@ async fn run(http: &Http, index: u64, payload: &str) -> Verdict {
         index,
         attempt: 2,
         begun: Instant::now(),
-        payloads: Arc::new([payload.as_bytes().to_vec()]),
+        payloads: Arc::new([payload].into_iter().collect()),
         position: 0,
     };
     http.handle(&job, &task).await

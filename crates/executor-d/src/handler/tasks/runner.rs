@@ -149,12 +149,11 @@ impl Tasks {
     }
 
     /// The payload of the task of this index.
-    pub(crate) fn payload(&self, index: u64) -> Vec<u8> {
+    pub(crate) fn payload(&self, index: u64) -> &[u8] {
         let Terms { first, payloads, .. } = &self.shared.terms;
         let position = usize::try_from(index - first).ok();
         position
             .and_then(|position| payloads.get(position))
-            .cloned()
             .unwrap_or_default()
     }
 }

@@ -25,7 +25,7 @@ fn tasks(range: Range<u8>) -> Tasks {
     Tasks::new(Terms {
         job: Arc::new(job),
         first: range.start.into(),
-        payloads: range.map(|index| vec![index]).collect(),
+        payloads: Arc::new(range.map(|index| [index]).collect()),
         attempt: 1,
         alone: false,
         policy: POLICY,

@@ -125,7 +125,7 @@ fn slice(lo: u64, hi: u64) -> Slice {
             range,
             packed: packed.bytes().to_vec(),
         }],
-        tasks,
+        tasks: tasks.iter().collect(),
     }
 }
 
