@@ -64,7 +64,9 @@ mod wire;
 
 pub use inspection::{Inspection, Meta, MetaState};
 pub use parse::{parse_freed, parse_staged, parse_tokens};
-pub use payloads::{NoRun, Payloads, pack};
+#[cfg(test)]
+pub(crate) use payloads::pack;
+pub use payloads::{NoRun, Payloads};
 pub use reply::{Chunk, Claim, Commit, DropReply, Grant, Open, Push, Read, Slice, Standing, Status};
 pub use request::{ClaimRequest, CommitRequest, Isolated, PushRequest, ReadRequest, ReleaseRequest};
 pub use wire::ReplyError;

@@ -1,12 +1,10 @@
-//! Many payloads in one piece of memory, and the form in which they travel.
+//! Many payloads in one piece of memory, and the form in which they come from the store.
 //!
 //! A list of short strings is dear on both sides of a connection: a server formats each, a client reads and allocates each.
-//! So payloads go to a script, and come from it, as few long strings, *runs*: each a [MessagePack] array of strings, which
-//! Redis packs and unpacks without Lua code. What is stored are still the payloads, one an element.
+//! So payloads come from scripts as few long strings, *runs*: each a [MessagePack] array of strings, which Redis packs without
+//! Lua code. What is stored are still the payloads, one an element.
 //!
 //! [MessagePack]: https://github.com/msgpack/msgpack/blob/master/spec.md
-
-use std::ops::Range;
 
 /// The bytes are no run of payloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -105,9 +103,9 @@ impl std::fmt::Debug for Payloads {
     }
 }
 
-/// The run of these payloads, of which there are less than 2³² of less than 2³² bytes each.
-#[must_use]
-pub fn pack(payloads: &[impl AsRef<[u8]>]) -> Vec<u8> {
+/// What Redis makes of these payloads, of which there are less than 2³² of less than 2³² bytes each.
+#[cfg(test)]
+pub(crate) fn pack(payloads: &[impl AsRef<[u8]>]) -> Vec<u8> {
     const HEADER_MAX: usize = 5;
     let bytes: usize = payloads
         .iter()
@@ -135,7 +133,8 @@ pub fn pack(payloads: &[impl AsRef<[u8]>]) -> Vec<u8> {
 
 /// Appends a length: within one byte where `short` has one for it, else behind the first of the tags for a length of one,
 /// two and four bytes that does.
-fn push_header(run: &mut Vec<u8>, length: usize, short: Range<u8>, tags: [Option<u8>; 3]) {
+#[cfg(test)]
+fn push_header(run: &mut Vec<u8>, length: usize, short: std::ops::Range<u8>, tags: [Option<u8>; 3]) {
     let be = (length as u32).to_be_bytes();
     let [one, two, four] = tags;
     if length < short.len() {
