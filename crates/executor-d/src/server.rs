@@ -136,8 +136,10 @@ struct Finished {
 }
 
 enum Finish {
-    /// The znode says so now, or something later.
-    Settled,
+    /// The znode says so now, and we wrote it.
+    Marked,
+    /// It said so, or something later, before we could.
+    Overtaken,
     /// It is not known whether the store belongs to the ledger: nothing was written.
     StandStill,
 }

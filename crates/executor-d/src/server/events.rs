@@ -296,10 +296,11 @@ impl Server<'_> {
         let Finished { id, result } = finished;
         self.ending.remove(&id);
         match result {
-            Ok(Finish::Settled) => {
+            Ok(Finish::Marked) => {
                 self.executor.metrics.jobs_processed.inc();
                 self.board.park(&id, now);
             }
+            Ok(Finish::Overtaken) => self.board.park(&id, now),
             Ok(Finish::StandStill) => {
                 self.ask_at.get_or_insert(now + BELONGING_PAUSE);
                 self.board.settle_at(&id, now + BELONGING_PAUSE, now);

@@ -350,10 +350,11 @@ impl Server<'_> {
             drill::point("before-processed");
             let data = entry.data.in_state(JobState::Processed);
             let result = ledger.set(&id, &entry, &data).await.map(|written| {
-                if written == Written::Yes {
-                    tracing::debug!(job.id = %id, queue = %entry.data.queue, %why, "asked a watcher to look at the job");
+                if written != Written::Yes {
+                    return Finish::Overtaken;
                 }
-                Finish::Settled
+                tracing::debug!(job.id = %id, queue = %entry.data.queue, %why, "asked a watcher to look at the job");
+                Finish::Marked
             });
             Finished { id, result }
         });
