@@ -27,7 +27,8 @@ async fn what_a_killed_executor_held_runs_elsewhere() {
 async fn what_all_executors_held_when_they_were_killed_runs_when_one_comes_back() {
     let world = World::private().await.unwrap();
     let first = fleet(&world, 3, 1).await;
-    let jobs = submitted(&world, 6, 500).await;
+    // Seconds of work, so that there is some left when the last of them is killed.
+    let jobs = submitted(&world, 6, 1200).await;
     in_full_swing(&world, &jobs).await;
     for executor in &first[..3] {
         executor.kill().await.unwrap();
