@@ -75,8 +75,7 @@ async fn with(
 ) -> Result<Vec<String>> {
     let tasks = bench.tasks(500_000, 10_000);
     let stage = throughput::cluster(bench, append_only).await?;
-    // A first time in vain, as for the naive floor.
-    throughput::run(&stage, tasks.min(50_000)).await?;
+    throughput::warm_up(bench, &stage).await?;
     let new = |peer: &&'static Peer| Measured {
         peer,
         rates: Vec::new(),
