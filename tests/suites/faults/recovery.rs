@@ -177,7 +177,8 @@ struct Victim {
 }
 
 impl Victim {
-    /// A watcher to which `what` happens at `point`, and jobs enough for it to come there.
+    /// A watcher to which `what` happens at `point`, and so many jobs that some are in its share, a third: that none of 36 is
+    /// happens once in two million times, that none of 12 is once in 130.
     async fn of_watchers(world: &World, point: &str, what: &str) -> Victim {
         let program = watcher(world, "").env("DISTJOB_TEST_POINTS", format!("{point}={what}"));
         let process = world
@@ -187,7 +188,7 @@ impl Victim {
         let name = world.member_of(&process).await.unwrap().unwrap().name;
         let departure = Departure::watch(world, "watchers", &name).await;
         Victim {
-            jobs: submitted(world, 12, 20).await,
+            jobs: submitted(world, 36, 10).await,
             process,
             name,
             departure,
